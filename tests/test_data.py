@@ -1,0 +1,105 @@
+"""The digits, their split, and the stream of mini-batches."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits as original
+
+from bnlearn.data import Split, batches, load_digits
+
+
+def test_shapes_and_dtypes():
+    split = load_digits()
+    assert isinstance(split, Split)
+    assert [a.shape for a in split] == [(1297, 64), (1297,), (500, 64), (500,)]
+    assert [a.dtype.name for a in split] == ["float64", "int64", "float64", "int64"]
+    images = load_digits(images=True, dtype="f4", n_test=300)
+    assert images.x_train.shape == (1497, 1, 8, 8)
+    assert images.x_test.shape == (300, 1, 8, 8)
+    assert images.x_train.dtype == images.x_test.dtype == np.float32
+
+
+def test_values():
+    split = load_digits()
+    for x, y in [(split.x_train, split.y_train), (split.x_test, split.y_test)]:
+        assert x.min() == 0 and x.max() == 1
+        # Counts from 0 to 16, divided by 16: exact in binary.
+        assert (x * 16 == np.round(x * 16)).all()
+        assert set(y) == set(range(10))
+
+
+def test_nothing_is_lost_or_doubled():
+    split, bunch = load_digits(), original()
+    together = np.concatenate([split.x_train, split.x_test])
+    labels = np.concatenate([split.y_train, split.y_test])
+    ours = sorted(map(tuple, np.column_stack([together * 16, labels])))
+    theirs = sorted(map(tuple, np.column_stack([bunch.data, bunch.target])))
+    assert ours == theirs
+
+
+def test_images_are_the_rows():
+    rows, images = load_digits(), load_digits(images=True)
+    np.testing.assert_array_equal(images.x_test.reshape(500, 64), rows.x_test)
+    np.testing.assert_array_equal(images.y_test, rows.y_test)
+
+
+def test_split_is_reproducible(monkeypatch):
+    one, two, other = load_digits(), load_digits(), load_digits(seed=1)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (one.y_test != other.y_test).any()
+    # Repetitions of an experiment share one split.
+    monkeypatch.setenv("BNLEARN_SEED", "5")
+    np.testing.assert_array_equal(load_digits().x_test, one.x_test)
+
+
+def test_some_pixels_are_constant_and_many_vary_little():
+    split = load_digits()
+    everything = np.concatenate([split.x_train, split.x_test])
+    std = everything.std(axis=0)
+    assert np.flatnonzero(std == 0).tolist() == [0, 32, 39]
+    assert set(np.flatnonzero(split.x_train.std(axis=0) == 0)) >= {0, 32, 39}
+    # A tenth of the largest deviation, or less.
+    assert (std < std.max() / 10).sum() >= 10
+
+
+@pytest.mark.parametrize("n_test", [0, -1, 1797, 5000])
+def test_bad_sizes_are_refused(n_test):
+    message = f"load_digits: expected n_test from 1 to 1796, got {n_test}"
+    with pytest.raises(ValueError, match=message):
+        load_digits(n_test=n_test)
+    assert len(load_digits(n_test=1796).x_train) == 1
+
+
+@pytest.mark.parametrize(("count", "size"), [(10, 3), (12, 4), (5, 5), (7, 1), (9, 5)])
+def test_each_example_comes_at_most_once_in_an_epoch(count, size):
+    stream = batches(count, size, np.random.default_rng(0))
+    orders = []
+    for _ in range(4):
+        epoch = [next(stream) for _ in range(count // size)]
+        assert {len(rows) for rows in epoch} == {size}
+        seen = np.concatenate(epoch)
+        assert len(set(seen)) == len(seen) == count // size * size
+        assert seen.min() >= 0 and seen.max() < count
+        orders.append(tuple(seen))
+    assert len(set(orders)) == 4  # shuffled anew
+
+
+def test_the_rest_of_an_epoch_is_dropped_but_not_always_the_same():
+    stream = batches(5, 2, np.random.default_rng(0))
+    left_out = {
+        (set(range(5)) - set(next(stream)) - set(next(stream))).pop() for _ in range(60)
+    }
+    assert left_out == set(range(5))
+
+
+def test_batches_are_reproducible():
+    one, two = (batches(20, 6, np.random.default_rng(3)) for _ in range(2))
+    for _ in range(10):
+        np.testing.assert_array_equal(next(one), next(two))
+
+
+@pytest.mark.parametrize(("count", "size"), [(5, 6), (5, 0), (5, -1), (0, 1)])
+def test_bad_batch_sizes_are_refused_at_once(count, size):
+    message = f"batches: expected batch_size from 1 to {count}, got {size}"
+    with pytest.raises(ValueError, match=message):
+        batches(count, size, np.random.default_rng(0))

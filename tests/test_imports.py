@@ -1,0 +1,123 @@
+"""Who may import whom in the package, and what `import bnlearn` loads."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "bnlearn"
+STANDARD = set(sys.stdlib_module_names)
+
+# Arrows point one way. Every module may import the standard library, NumPy and `seeds`.
+MAY_IMPORT = {
+    "__init__": {"core", "norms", "variants", "running"},
+    "seeds": set(),
+    "core": set(),
+    "norms": {"core"},
+    "variants": {"core"},
+    "running": set(),
+    "staged": set(),
+    "layers": {"norms", "running"},
+    "optim": {"layers"},
+    "data": set(),
+    "train": {"layers", "optim", "data"},
+    "gradcheck": set(),
+    "plots": {"staged"},
+    "notebook": set(),
+    "exercises": {"norms", "gradcheck"},
+    "cli": {"exercises"},
+}
+# What is heavier than NumPy, and whether it may be loaded along with the module.
+AT_TOP = {"plots": {"matplotlib", "cycler"}}
+IN_FUNCTIONS = {
+    "data": {"sklearn"},
+    "train": {"tqdm"},
+    "notebook": {"IPython"},
+    "plots": {"matplotlib"},
+}
+HEAVY = ["torch", "matplotlib", "sklearn", "scipy", "tqdm", "IPython"]
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path):
+    """Name the part of the package: the module, or the subpackage it lies in."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(tree, package="bnlearn"):
+    """Yield (whole dotted name, whether at the top level) for every import."""
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = f"{package}." * bool(node.level) + (node.module or "")
+            names = [f"{start.rstrip('.')}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from ((name, id(node) in top) for name in names)
+
+
+def complaints(part, source):
+    """List the imports of a module that the table above does not allow."""
+    bad = []
+    for name, at_top in imported(ast.parse(source)):
+        first, *inner = name.split(".")
+        if first == "bnlearn":
+            own = MAY_IMPORT[part] | {"seeds", part}
+            fine = bool(inner) and inner[0] in own
+        else:
+            lazy = set() if at_top else IN_FUNCTIONS.get(part, set())
+            fine = first in STANDARD | {"numpy"} | AT_TOP.get(part, set()) | lazy
+        if not fine:
+            bad.append(name)
+    return bad
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_imports_follow_the_arrows(path):
+    part = part_of(path)
+    assert part in MAY_IMPORT, f"say in MAY_IMPORT what {part} may import"
+    assert complaints(part, path.read_text(encoding="utf-8")) == []
+
+
+def test_arrows_have_no_cycle():
+    def reachable(part, seen):
+        for other in MAY_IMPORT[part] - seen:
+            seen = reachable(other, seen | {other})
+        return seen
+
+    for part in MAY_IMPORT:
+        assert part not in reachable(part, set())
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        ("core", "from bnlearn.norms import batch_norm_forward"),
+        ("core", "from .norms import batch_norm_forward"),
+        ("core", "from bnlearn import norms"),
+        ("norms", "import bnlearn"),
+        ("layers", "import bnlearn.train"),
+        ("norms", "import torch"),
+        ("norms", "def f():\n    import torch"),
+        ("data", "from sklearn.datasets import load_digits"),
+        ("train", "import matplotlib.pyplot as plt"),
+    ],
+)
+def test_planted_import_is_seen(part, source):
+    assert complaints(part, source)
+
+
+def test_import_loads_nothing_heavier_than_numpy():
+    code = f"""
+import sys
+import bnlearn
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+    shown = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT)
+    assert shown.strip() == "[]"

@@ -1,0 +1,463 @@
+"""Mistakes planted in the package: every one must be found by the tests' oracles.
+
+A mutant is the package with one piece of its source replaced. The functions keep their
+identity and get the changed code, so that all importers run it.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from bnlearn import core, layers, norms, optim
+from bnlearn import train as training
+from tests import (
+    oracle,
+    test_core,
+    test_data,
+    test_gradcheck,
+    test_layers,
+    test_norms_oracle,
+    test_optim,
+    test_train,
+)
+
+SHAPES = [(6, 3), (4, 3, 2)]
+
+
+def training_values():
+    for shape in SHAPES:
+        oracle.check_training(*oracle.draw(shape))
+
+
+def inference_values():
+    for shape in SHAPES:
+        x, gamma, beta, dout = oracle.draw(shape)
+        running = test_norms_oracle.running_stats(3, "f8")
+        oracle.check_inference(x, gamma, beta, dout, *running)
+
+
+def central_differences():
+    test_gradcheck.test_batch_norm_in_training((6, 3), ("gamma", "beta"))
+    test_gradcheck.test_batch_norm_in_inference((6, 3), ("gamma", "beta"))
+
+
+def layer_states():
+    oracle.check_layer((6, 3))
+    oracle.check_layer((6, 3), momentum=0.3)
+
+
+def cumulative_average():
+    oracle.check_layer((6, 3), momentum=None)
+
+
+def empty_batches():
+    test_layers.test_empty_batch_counts_and_teaches_nothing_as_in_pytorch((0, 3), 0.1)
+
+
+def float16():
+    test_norms_oracle.test_float16_is_computed_in_float32()
+
+
+def blocks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core, "BLOCK", 10)
+        for shape, axes, stats in test_core.CASES:
+            test_core.compare(shape, axes, stats, "f8")
+
+
+def large_mean():
+    rng = np.random.default_rng(0)
+    x = (1e4 + rng.standard_normal((4096, 8))).astype("f4")
+    _, gamma, beta, dout = oracle.draw(x.shape, "f4")
+    exact = oracle.textbook(*(a.astype("f8") for a in (x, gamma, beta, dout)))
+    y, cache = norms.batch_norm_forward(x, gamma, beta)
+    found = y, *norms.batch_norm_backward(dout, cache)[:2]
+    for a, b in zip(found, exact[:3], strict=True):
+        assert oracle.relative_error(a, b) <= 2e-5
+
+
+def first_infinity():
+    for row in (0, 9):
+        x, gamma, beta, dout = oracle.draw((10, 3))
+        x[row, 1] = np.inf
+        _, cache = norms.batch_norm_forward(x, gamma, beta)
+        assert np.isinf(cache.mean[1])
+
+
+def activations():
+    for name in ("linear", "relu", "sigmoid", "tanh"):
+        test_gradcheck.test_layers(*test_gradcheck.LAYERS[name])
+
+
+def losses():
+    test_layers.test_losses_equal_pytorch()
+
+
+def states():
+    test_layers.test_a_bad_state_is_refused_and_changes_nothing("longer", "3.bias")
+    test_layers.test_state_dict_returns_copies()
+    test_layers.test_loading_copies_in_place()
+
+
+def optimisers():
+    for case in test_optim.CASES.values():
+        test_optim.test_steps_equal_those_of_pytorch(*case)
+
+
+def modes():
+    for measure in (training.evaluate, training.accuracy):
+        test_train.test_evaluation_restores_the_mode(measure)
+
+
+def streams():
+    test_data.test_each_example_comes_at_most_once_in_an_epoch(10, 3)
+
+
+# name: (module, what it says, what it would say by mistake, who must find it)
+MUTANTS = {
+    "variance by m - 1": (
+        core,
+        "second / count - missed",
+        "second / (count - 1) - missed",
+        [training_values, layer_states],
+    ),
+    "eps outside the root": (
+        core,
+        "1 / np.sqrt(var + eps)",
+        "1 / (np.sqrt(var) + eps)",
+        [training_values],
+    ),
+    "eps forgotten": (
+        core,
+        "1 / np.sqrt(var + eps)",
+        "1 / np.sqrt(var + 1e-300)",
+        [training_values],
+    ),
+    "no correction of the variance": (
+        core,
+        "second / count - missed * missed",
+        "second / count",
+        [blocks],
+    ),
+    "no correction of the mean": (
+        core,
+        "np.add(guess, missed, dtype",
+        "np.add(guess, 0, dtype",
+        [blocks],
+    ),
+    "no correction of the offset": (
+        core,
+        "shift - missed * factor",
+        "shift",
+        [blocks],
+    ),
+    "guess of zero": (
+        core,
+        "guess = _sum(sample, axes) / _count(sample, axes)",
+        "guess = 0 * _sum(sample, axes)",
+        [large_mean],
+    ),
+    "mean kept in float32": (
+        core,
+        "np.add(guess, missed, dtype=np.float64)",
+        "(guess + missed)",
+        [large_mean],
+    ),
+    "mean term forgotten": (
+        core,
+        "sum_dout / -count - slope * missed",
+        "-slope * missed",
+        [training_values, central_differences],
+    ),
+    "x_hat term forgotten": (
+        core,
+        "sum_dout_x_hat * inv_std / -count",
+        "0 * sum_dout_x_hat",
+        [training_values, central_differences],
+    ),
+    "statistics as constants": (
+        core,
+        "        part *= slope[group]\n        part += level[group]\n",
+        "        part *= 0\n",
+        [training_values, central_differences],
+    ),
+    "gamma forgotten in dx": (
+        core,
+        "        part *= factor[group]\n    return dx",
+        "        part *= inv_std[group]\n    return dx",
+        [training_values, central_differences],
+    ),
+    "count of rows instead of values": (
+        core,
+        "[x.shape[axis] for axis in axes]",
+        "[len(x)]",
+        [training_values],
+    ),
+    "last block left out": (
+        core,
+        "for start in range(0, rows, step)",
+        "for start in range(0, rows - rows % step, step)",
+        [blocks],
+    ),
+    "blocks do not add up": (
+        core,
+        "sum_dout[group] += _sum",
+        "sum_dout[group] = _sum",
+        [blocks],
+    ),
+    "guess of infinity": (
+        core,
+        "guess[~np.isfinite(guess)] = 0",
+        "pass",
+        [first_infinity],
+    ),
+    "gamma and beta exchanged": (
+        norms,
+        "scale=_per_channel(gamma, view),\n            shift=_per_channel(beta, view)",
+        "scale=_per_channel(beta, view),\n            shift=_per_channel(gamma, view)",
+        [training_values, central_differences],
+    ),
+    "dgamma and dbeta exchanged": (
+        norms,
+        "dx, dgamma, dbeta = standardize_backward(",
+        "dx, dbeta, dgamma = standardize_backward(",
+        [training_values, central_differences],
+    ),
+    "gamma twice": (
+        norms,
+        "dx = view * _per_channel(factor, view)",
+        "dx = view * _per_channel(factor * gamma, view)",
+        [inference_values, central_differences],
+    ),
+    "inference projects like training": (
+        norms,
+        "dx = view * _per_channel(factor, view)",
+        "dx = (view - view.mean(axes, keepdims=True)) * _per_channel(factor, view)",
+        [inference_values, central_differences],
+    ),
+    "inference with eps outside": (
+        norms,
+        "inv_std = 1 / np.sqrt(var + eps)\n    cache",
+        "inv_std = 1 / (np.sqrt(var) + eps)\n    cache",
+        [inference_values],
+    ),
+    "inference without beta": (
+        norms,
+        "y += _per_channel(beta, view)",
+        "pass",
+        [inference_values],
+    ),
+    "float16 throughout": (
+        norms,
+        "return x.astype(np.float32) if x.dtype == np.float16 else x",
+        "return x",
+        [float16],
+    ),
+    "biased running variance": (
+        layers,
+        "unbiased = var * (m / (m - 1))",
+        "unbiased = var",
+        [layer_states, cumulative_average],
+    ),
+    "momentum the other way round": (
+        layers,
+        "self.running_mean[...] = (1 - new) * self.running_mean + new * mean",
+        "self.running_mean[...] = new * self.running_mean + (1 - new) * mean",
+        [layer_states],
+    ),
+    "running variance not updated": (
+        layers,
+        "self.running_var[...] = (1 - new) * self.running_var + new * unbiased",
+        "pass",
+        [layer_states],
+    ),
+    "statistics learned in evaluation": (
+        layers,
+        "        y, self._cache = norms.batch_norm_inference(",
+        (
+            "        norms.batch_norm_forward(x); self._cache = "
+            "norms.batch_norm_forward(x)[1]; self._update_running_stats()\n"
+            "        y, self._cache = norms.batch_norm_inference("
+        ),
+        [layer_states],
+    ),
+    "batch statistics in evaluation": (
+        layers,
+        "if self.training or not self.track_running_stats:\n            y",
+        "if True:\n            y",
+        [layer_states],
+    ),
+    "cumulative average off by one": (
+        layers,
+        "new = 1 / int(self.num_batches_tracked)",
+        "new = 1 / (1 + int(self.num_batches_tracked))",
+        [cumulative_average],
+    ),
+    "batches not counted": (
+        layers,
+        "self.num_batches_tracked[...] += 1",
+        "pass",
+        [layer_states],
+    ),
+    "empty batch learned": (
+        layers,
+        "if m == 0:",
+        "if False:",
+        [empty_batches],
+    ),
+    "rows normalised instead of channels": (
+        layers,
+        "return x.size // x.shape[1] if x.shape[1] else 0",
+        "return len(x)",
+        [lambda: oracle.check_layer((4, 3, 5))],
+    ),
+    "ReLU by dout": (
+        layers,
+        "dout * (self._x > 0)",
+        "dout * (dout > 0)",
+        [activations],
+    ),
+    "sigmoid without 1 - y": (
+        layers,
+        "dout * self._y * (1 - self._y)",
+        "dout * self._y",
+        [activations],
+    ),
+    "tanh without the square": (
+        layers,
+        "(1 - self._y**2)",
+        "(1 - self._y)",
+        [activations],
+    ),
+    "bias gradient averaged": (
+        layers,
+        "flat.sum(axis=0)",
+        "flat.mean(axis=0)",
+        [activations],
+    ),
+    "cross-entropy not averaged": (
+        layers,
+        "dlogits / len(logits)",
+        "dlogits",
+        [losses],
+    ),
+    "squares without the 2": (
+        layers,
+        "2 * difference / difference.size",
+        "difference / difference.size",
+        [losses],
+    ),
+    "entries loaded before all are checked": (
+        layers,
+        (
+            "        new = {key: _fitting(name, key, state[key], own[key]) for key in own}\n"
+            "        for key, value in new.items():\n            own[key][...] = value\n"
+        ),
+        (
+            "        for key in own:\n"
+            "            own[key][...] = _fitting(name, key, state[key], own[key])\n"
+        ),
+        [states],
+    ),
+    "state dict without copies": (
+        layers,
+        "copy.deepcopy(self._state())",
+        "self._state()",
+        [states],
+    ),
+    "decay with the wrong sign": (
+        optim,
+        "gradient + self.weight_decay * value",
+        "gradient - self.weight_decay * value",
+        [optimisers],
+    ),
+    "momentum dampened": (
+        optim,
+        "self._velocity.get(name, 0.0) + gradient",
+        "self._velocity.get(name, 0.0) + (1 - self.momentum) * gradient",
+        [optimisers],
+    ),
+    "Adam without bias correction": (
+        optim,
+        "return first / (1 - b1**step)",
+        "return first",
+        [optimisers],
+    ),
+    "Adam with eps inside the root": (
+        optim,
+        (
+            "np.sqrt(second / (1 - b2**step))\n        return first / (1 - b1**step) "
+            "/ (root + self.eps)"
+        ),
+        (
+            "np.sqrt(second / (1 - b2**step) + self.eps)\n        return first / "
+            "(1 - b1**step) / root"
+        ),
+        [optimisers],
+    ),
+    "mode not restored": (
+        training,
+        "            layer.training = mode\n",
+        "            pass\n",
+        [modes],
+    ),
+}
+
+
+def everything(namespace, module):
+    """Yield each function and method that is written in a module, by name."""
+    for name, thing in namespace.items():
+        if inspect.isfunction(thing) and thing.__module__ == module.__name__:
+            yield name, inspect.unwrap(thing)
+        elif inspect.isclass(thing) and thing.__module__ == module.__name__:
+            for inner, method in vars(thing).items():
+                if inspect.isfunction(method):
+                    yield f"{name}.{inner}", method
+
+
+def mutate(monkeypatch, module, old, new):
+    """Run all of a module's functions on the changed source until the test ends."""
+    text = inspect.getsource(module)
+    assert text.count(old) == 1, f"{module.__name__} says {old!r} not exactly once"
+    namespace = dict(vars(module))
+    exec(compile(text.replace(old, new), "mutant", "exec"), namespace)  # noqa: S102
+    originals = dict(everything(vars(module), module))
+    changed = 0
+    for name, function in everything(namespace, module):
+        original = originals.get(name)
+        # Functions with a closure (`super()`) can't take other code; none is mutated.
+        if original is None or original.__closure__ or original is function:
+            continue
+        if original.__code__.co_code != function.__code__.co_code or (
+            original.__code__.co_consts != function.__code__.co_consts
+            or original.__code__.co_names != function.__code__.co_names
+        ):
+            changed += 1
+        monkeypatch.setattr(original, "__code__", function.__code__)
+    assert changed, "the mutant does nothing else"
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_mutant_is_found(monkeypatch, name):
+    module, old, new, finders = MUTANTS[name]
+    mutate(monkeypatch, module, old, new)
+    for find in finders:
+        # By a comparison that fails, or an error that is not raised; not by a crash.
+        with pytest.raises((AssertionError, pytest.fail.Exception)):
+            find()
+
+
+def test_finders_accept_the_package_as_it_is():
+    for find in {find for *_, finders in MUTANTS.values() for find in finders}:
+        find()
+    streams()
+
+
+def test_changed_code_is_put_back():
+    before = core.standardize.__code__
+    with pytest.MonkeyPatch.context() as patch:
+        mutate(patch, *MUTANTS["eps forgotten"][:3])
+        assert core.standardize.__code__ is not before
+    assert core.standardize.__code__ is before

@@ -1,0 +1,75 @@
+"""Figures can be read on a phone, and without colours."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from bnlearn import plots
+
+
+@pytest.fixture(autouse=True)
+def own_style():
+    assert mpl.get_backend().lower() == "agg"
+    with mpl.rc_context():
+        yield
+    plt.close("all")
+
+
+def texts(fig):
+    fig.canvas.draw()
+    return [t for t in fig.findobj(mpl.text.Text) if t.get_text() and t.get_visible()]
+
+
+def test_width_and_fonts():
+    fig, axes = plots.figure(1, 2, height=2, sharey=True)
+    assert fig.get_size_inches().tolist() == [4.8, 2]
+    assert len(axes) == 2
+    for ax in axes:
+        ax.set(title="title", xlabel="x", ylabel="y")
+        ax.plot([0, 1], [1, 2], label="a")
+        ax.legend()
+    found = texts(fig)
+    assert len(found) > 10
+    assert min(t.get_fontsize() for t in found) >= 9
+    assert plots.figure()[0].get_size_inches().tolist() == [4.8, 2.8]
+
+
+def test_background_is_opaque_and_white():
+    fig, ax = plots.figure()
+    assert fig.get_facecolor() == ax.get_facecolor() == (1, 1, 1, 1)
+    assert mpl.rcParams["savefig.facecolor"] == "white"
+
+
+def test_every_series_differs_in_more_than_colour():
+    kinds = list(zip(plots.COLORS, plots.DASHES, plots.MARKERS, strict=True))
+    for one in zip(*kinds, strict=True):
+        assert len(set(one)) == len(kinds)
+    fig, ax = plots.figure()
+    lines = [ax.plot([0, 1])[0] for _ in kinds]
+    assert len({line.get_color() for line in lines}) == len(kinds)
+    assert len({str(line._unscaled_dash_pattern) for line in lines}) == len(kinds)
+
+
+def test_spread_draws_median_and_range():
+    fig, ax = plots.figure()
+    runs = [[1, 2, 9], [3, 4, 5], [2, 7, 4]]
+    plots.spread(ax, [0, 1, 2], runs, "three runs", index=1)
+    [line] = ax.get_lines()
+    assert line.get_ydata().tolist() == [2, 4, 5]
+    assert line.get_xdata().tolist() == [0, 1, 2]
+    assert (line.get_color(), line.get_label()) == (plots.COLORS[1], "three runs")
+    assert line.get_marker() == plots.MARKERS[1]
+    [band] = ax.collections
+    points = {tuple(p) for p in band.get_paths()[0].vertices.tolist()}
+    assert {(0, 1), (0, 3), (1, 2), (1, 7), (2, 4), (2, 9)} <= points
+    assert ax.get_legend_handles_labels()[1] == ["three runs"]
+    long = np.random.default_rng(0).random((2, 200))
+    plots.spread(ax, np.arange(200), long, "long")
+    fig.canvas.draw()
+
+
+def test_computation_graph_is_readable():
+    fig = plots.computation_graph()
+    assert fig.get_size_inches()[0] == 4.8
+    assert min(t.get_fontsize() for t in texts(fig)) >= 8
