@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -220,3 +221,13 @@ def test_any_shape_equals_pytorch(shape, seed, eps, dtype):
     oracle.check_training(x, gamma, beta, dout, eps)
     mean, var = (a.astype(dtype) for a in (beta / 2, gamma**2))
     oracle.check_inference(x, gamma, beta, dout, mean, var, eps)
+
+
+def test_numpy_settings_of_the_caller_stay():
+    """The norms change NumPy's buffer and error state only for themselves."""
+    before = np.getbufsize(), np.geterr()
+    _, cache = batch_norm_forward(np.array([[0.0], [np.inf], [6.0], [8.0]]))
+    batch_norm_backward(np.ones((4, 1)), cache)
+    with pytest.raises(ValueError):
+        batch_norm_forward(np.ones(4))
+    assert (np.getbufsize(), np.geterr()) == before
