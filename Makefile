@@ -47,7 +47,7 @@ lab: $(STATE)/all  ## open your own copy of the notebooks, work/, in JupyterLab
 	@$(BIN)/python tools/lab.py
 	@$(BIN)/jupyter lab work
 
-test: $(STATE)/all lint book  ## prove everything (about ten minutes)
+test: $(STATE)/all lint book  ## prove everything (a few minutes)
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbval book
 
