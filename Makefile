@@ -20,7 +20,7 @@ help:  ## list the targets
 
 # Installed again only when the pins or the package's own description change.
 $(STATE)/book: requirements-book.txt constraints.txt pyproject.toml
-	@echo "Installing what the book needs into $(VENV) ..."
+	@echo "Installing what the book needs into $(VENV) (about a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r requirements-book.txt -c constraints.txt
 	@$(PIP) --no-deps --no-build-isolation -e .

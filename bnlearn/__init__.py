@@ -4,7 +4,6 @@ Importing it loads NumPy and nothing heavier. The pure functions are here; layer
 optimisers, training, data and figures live in modules of their own.
 """
 
-from bnlearn.core import standardize, standardize_backward
 from bnlearn.norms import (
     batch_norm_backward,
     batch_norm_forward,
@@ -19,6 +18,4 @@ __all__ = [
     "batch_norm_forward",
     "batch_norm_inference",
     "batch_norm_inference_backward",
-    "standardize",
-    "standardize_backward",
 ]

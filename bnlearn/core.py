@@ -1,7 +1,8 @@
 """The one operation behind every norm: standardise over a set of axes.
 
 A norm is a choice of view and axes. This module does the arithmetic, forward and
-backward, for any such choice. It knows nothing about batches, channels or layers.
+backward, for any such choice. It knows nothing about batches, channels or layers, and it
+checks nothing: its callers, the norms, do.
 
 What makes the arithmetic trustworthy in float32 is the corrected two-pass algorithm:
 subtract a guess of the mean, measure what is left, correct mean and variance by it.

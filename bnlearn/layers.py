@@ -53,13 +53,17 @@ class Layer:
 
     def __getattr__(self, name: str) -> NDArray:
         """Give parameters and buffers as attributes: ``layer.weight``."""
-        for group in ("_parameters", "_buffers"):
-            entries = self.__dict__.get(group, {})
-            if name in entries:
-                return entries[name]
+        # A copy asks before it has any entries.
+        groups = (self.__dict__.get(g, {}) for g in ("_parameters", "_buffers"))
+        entries = {key: array for group in groups for key, array in group.items()}
+        if name in entries:
+            return entries[name]
         if name in ("_x", "_y", "_cache"):  # what forward keeps for backward
             raise RuntimeError(f"{type(self).__name__}: backward before forward")
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise AttributeError(
+            f"{type(self).__name__} has no attribute {name!r}; "
+            f"its arrays are {list(entries)}"
+        )
 
     def train(self, mode: bool = True) -> "Layer":
         """Switch to training mode, or to evaluation with ``mode=False``."""
@@ -133,6 +137,13 @@ def _fitting(name: str, key: str, value: ArrayLike, own: NDArray) -> NDArray:
             f"{name}: {key}: expected no negative values, got {array.min()}"
         )
     return array
+
+
+def _check_dtype(name: str, dtype: DTypeLike) -> None:
+    if np.dtype(dtype).char not in "efd":
+        raise TypeError(
+            f"{name}: expected dtype float16, float32 or float64, got {np.dtype(dtype)}"
+        )
 
 
 def _check_dout(layer: Layer, dout: NDArray, shape: tuple[int, ...]) -> None:
@@ -246,6 +257,7 @@ class Linear(Layer):
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
+        _check_dtype("Linear", dtype)
         named = {"he": np.sqrt(2 / in_features), "xavier": np.sqrt(1 / in_features)}
         if isinstance(init, str) and init not in named:
             raise ValueError(
@@ -260,6 +272,7 @@ class Linear(Layer):
 
     def forward(self, x: NDArray) -> NDArray:
         """Return ``x @ weight.T + bias``."""
+        x = np.asarray(x)
         if x.dtype.kind != "f":
             raise TypeError(f"Linear: expected x of a floating dtype, got {x.dtype}")
         if x.shape[-1:] != self.weight.shape[1:]:
@@ -377,8 +390,8 @@ class BatchNorm(Layer):
         dtype: DTypeLike = np.float64,
     ) -> None:
         super().__init__()
-        if not eps > 0:
-            raise ValueError(f"BatchNorm: expected eps > 0, got {eps}")
+        norms.check_eps("BatchNorm", eps)
+        _check_dtype("BatchNorm", dtype)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -394,6 +407,7 @@ class BatchNorm(Layer):
 
     def forward(self, x: NDArray) -> NDArray:
         """Normalise by the batch in training, by running statistics otherwise."""
+        x = np.asarray(x)
         if x.ndim >= 2 and x.shape[1] != self.num_features:
             raise ValueError(
                 f"BatchNorm: expected {self.num_features} channels on axis 1, "

@@ -6,8 +6,11 @@ refused. The mean in a cache is float64 whatever x is: float32 cannot hold the m
 a channel finely enough when it is large beside the deviation.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -394,11 +397,26 @@ def _check_inputs(
             f"{name}: expected x of shape (N, C) or (N, C, *spatial), "
             f"got shape {x.shape}"
         )
-    if not eps > 0:
-        raise ValueError(f"{name}: expected eps > 0, got {eps}")
+    check_eps(name, eps)
     gamma = None if gamma is None else _check_vector(name, "gamma", gamma, x)
     beta = None if beta is None else _check_vector(name, "beta", beta, x)
     return x, gamma, beta
+
+
+def check_eps(name: str, eps: float) -> None:
+    """Refuse an `eps` that is no positive number, in the name of `name`.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is not positive.
+    """
+    if not isinstance(eps, Real):
+        raise TypeError(f"{name}: expected eps to be a number, got {eps!r}")
+    if not eps > 0:
+        raise ValueError(f"{name}: expected eps > 0, got {eps}")
 
 
 def _check_floating(name: str, argument: str, value: ArrayLike) -> NDArray:

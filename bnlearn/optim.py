@@ -36,6 +36,8 @@ class Optimizer:
             raise ValueError(f"{name}: expected lr > 0, got {lr}")
         if not weight_decay >= 0:
             raise ValueError(f"{name}: expected weight_decay >= 0, got {weight_decay}")
+        if isinstance(only, str):
+            raise TypeError(f"{name}: expected only to be a tuple, got {only!r}")
         unknown = sorted(set(only or ()) - set(model.parameters()))
         if unknown:
             raise ValueError(f"{name}: the model has no parameters {unknown}")

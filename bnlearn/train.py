@@ -83,10 +83,14 @@ def train(
     Raises
     ------
     ValueError
-        If `x` and `y` differ in length, or `batch_size` does not fit.
+        If `x` and `y` differ in length, `batch_size` does not fit, or `optimizer`
+        was made for another model.
     """
+    x, y = np.asarray(x), np.asarray(y)
     if len(x) != len(y):
         raise ValueError(f"train: expected x and y alike, got {len(x)} and {len(y)}")
+    if optimizer.model is not model:
+        raise ValueError("train: the optimizer was made for another model")
     stream = batches(len(x), batch_size, rng() if generator is None else generator)
     history = History()
     model.train()
@@ -114,7 +118,23 @@ def evaluate(
 
 
 def accuracy(model: Layer, x: NDArray, y: NDArray) -> float:
-    """Return the share of right answers in evaluation mode; modes are restored."""
+    """Return the share of right answers in evaluation mode; modes are restored.
+
+    Raises
+    ------
+    TypeError
+        If `y` does not hold integers.
+    ValueError
+        If `y` does not hold one label for each example, or there are none.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if y.shape != x.shape[:1] or not len(y):
+        raise ValueError(
+            f"accuracy: expected one label for each example, got x of shape {x.shape} "
+            f"and y of shape {y.shape}"
+        )
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"accuracy: expected integer labels, got {y.dtype}")
     with _evaluating(model):
         return float(np.mean(model(x).argmax(axis=1) == y))
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bnlearn import core, standardize, standardize_backward
+from bnlearn import core
+from bnlearn.core import standardize, standardize_backward
 
 # (shape, axes, shape of scale and shift)
 CASES = [

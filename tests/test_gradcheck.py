@@ -10,9 +10,8 @@ from bnlearn import (
     batch_norm_forward,
     batch_norm_inference,
     batch_norm_inference_backward,
-    standardize,
-    standardize_backward,
 )
+from bnlearn.core import standardize, standardize_backward
 from bnlearn.gradcheck import check_gradients, numerical_gradient
 from bnlearn.layers import (
     BatchNorm,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnlearn import layers
+from bnlearn import batch_norm_forward, layers
 from bnlearn.layers import (
     BatchNorm,
     Layer,
@@ -677,3 +677,24 @@ def test_lists_and_other_floats_are_accepted():
     layer.load_state_dict({"weight": [[1, 2], [3, 4]], "bias": np.ones(2)})
     assert layer.weight.dtype == np.float32
     assert layer.weight.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda **o: BatchNorm(3, **o), lambda **o: Linear(3, 2, **o)]
+)
+def test_parameters_are_floating(make):
+    with pytest.raises(TypeError, match="expected dtype float16, float32 or float64"):
+        make(dtype=int)
+
+
+@pytest.mark.parametrize("eps", [None, "1e-5", np.ones(2)])
+def test_eps_is_a_number(eps):
+    with pytest.raises(TypeError, match="BatchNorm: expected eps to be a number"):
+        BatchNorm(3, eps=eps)
+    with pytest.raises(TypeError, match="batch_norm_forward: expected eps"):
+        batch_norm_forward(np.eye(3), eps=eps)
+
+
+def test_an_unknown_array_is_named_beside_the_known_ones():
+    with pytest.raises(AttributeError, match=r"gamma.*weight.*bias.*running_mean"):
+        BatchNorm(3).gamma  # noqa: B018

@@ -275,10 +275,10 @@ def test_strict_nbval_sees_a_wrong_output(project):
 def test_reader_keeps_what_is_in_work(tmp_path):
     source, target = tmp_path / "book", tmp_path / "work"
     (source / "_static").mkdir(parents=True)
-    for name in ("01_a.ipynb", "01_a.md", "02_b.ipynb", "_static/x.png"):
+    for name in ("01_a.ipynb", "01_a.md", "02_b.ipynb", "page.md", "_static/x.png"):
         (source / name).write_text("from the book")
     target.mkdir()
     (target / "01_a.ipynb").write_text("mine")
-    assert lab.fill(source, target) == [Path("02_b.ipynb")]
+    assert lab.fill(source, target) == [Path("02_b.ipynb"), Path("page.md")]
     assert (target / "01_a.ipynb").read_text() == "mine"
     assert lab.fill(source, target) == []

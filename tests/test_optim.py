@@ -144,3 +144,8 @@ def test_base_class_has_no_direction():
     go_back(net)
     with pytest.raises(NotImplementedError, match="Optimizer defines no direction"):
         Optimizer(net, 0.1).step()
+
+
+def test_a_single_name_is_no_tuple():
+    with pytest.raises(TypeError, match=r"SGD: expected only to be a tuple"):
+        SGD(Linear(2, 2), 0.1, only="weight")

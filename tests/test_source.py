@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bnlearn import batch_norm_backward, standardize
+from bnlearn import batch_norm_backward
+from bnlearn.core import standardize
 from bnlearn.layers import BatchNorm, ReLU
 from bnlearn.notebook import show_source, source
 

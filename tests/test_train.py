@@ -365,3 +365,33 @@ train(net, SGD(net, lr=0.1), x, y, steps=7, batch_size=8, progress=PROGRESS)
         errors.append(run.stderr)
     assert "7/7" in errors[0]
     assert errors[1] == ""
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    ours, other = (mlp((3, 4, 2), norm=False) for _ in range(2))
+    before = ours.state_dict()
+    x, y = np.zeros((6, 3)), np.zeros(6, int)
+    with pytest.raises(ValueError, match="train: .*another model"):
+        train(ours, SGD(other, 0.1), x, y, steps=1, batch_size=2)
+    for name, value in ours.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [
+        (np.zeros((6, 1), int), ValueError),
+        (np.zeros(5, int), ValueError),
+        (np.zeros(6), TypeError),
+        (np.array(["a"] * 6), TypeError),
+    ],
+)
+def test_accuracy_refuses_labels_that_would_mislead(labels, error):
+    with pytest.raises(error, match="accuracy: expected"):
+        accuracy(mlp((3, 4, 2), norm=False), np.zeros((6, 3)), labels)
+
+
+def test_lists_are_taken_as_arrays():
+    net = mlp((2, 3, 2), norm=True)
+    train(net, SGD(net, 0.1), [[0.0, 1.0]] * 4, [0, 1, 0, 1], steps=2, batch_size=2)
+    assert 0 <= accuracy(net, [[0.0, 1.0]] * 4, [0, 1, 0, 1]) <= 1

@@ -29,7 +29,10 @@ def fill(source, target):
     for path in sorted(Path(source).rglob("*")):
         inner = path.relative_to(source)
         hidden = any(part.startswith((".", "_")) for part in inner.parts)
-        if hidden or path.suffix not in NEEDED or (target / inner).exists():
+        # The pages that chapters link to; the text twin of a notebook would confuse.
+        page = path.suffix == ".md" and not path.with_suffix(".ipynb").exists()
+        wanted = page or path.suffix in NEEDED
+        if hidden or not wanted or (target / inner).exists():
             continue
         (target / inner).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / inner)
