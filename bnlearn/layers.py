@@ -53,16 +53,16 @@ class Layer:
 
     def __getattr__(self, name: str) -> NDArray:
         """Give parameters and buffers as attributes: ``layer.weight``."""
-        # A copy asks before it has any entries.
-        groups = (self.__dict__.get(g, {}) for g in ("_parameters", "_buffers"))
-        entries = {key: array for group in groups for key, array in group.items()}
-        if name in entries:
-            return entries[name]
+        known: list[str] = []
+        for group in ("_parameters", "_buffers"):
+            entries = self.__dict__.get(group, {})  # a copy asks before it has any
+            if name in entries:
+                return entries[name]
+            known += entries
         if name in ("_x", "_y", "_cache"):  # what forward keeps for backward
             raise RuntimeError(f"{type(self).__name__}: backward before forward")
         raise AttributeError(
-            f"{type(self).__name__} has no attribute {name!r}; "
-            f"its arrays are {list(entries)}"
+            f"{type(self).__name__} has no attribute {name!r}; its arrays are {known}"
         )
 
     def train(self, mode: bool = True) -> "Layer":
@@ -137,13 +137,6 @@ def _fitting(name: str, key: str, value: ArrayLike, own: NDArray) -> NDArray:
             f"{name}: {key}: expected no negative values, got {array.min()}"
         )
     return array
-
-
-def _check_dtype(name: str, dtype: DTypeLike) -> None:
-    if np.dtype(dtype).char not in "efd":
-        raise TypeError(
-            f"{name}: expected dtype float16, float32 or float64, got {np.dtype(dtype)}"
-        )
 
 
 def _check_dout(layer: Layer, dout: NDArray, shape: tuple[int, ...]) -> None:
@@ -257,7 +250,7 @@ class Linear(Layer):
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        _check_dtype("Linear", dtype)
+        norms.check_dtype("Linear", "dtype", dtype)
         named = {"he": np.sqrt(2 / in_features), "xavier": np.sqrt(1 / in_features)}
         if isinstance(init, str) and init not in named:
             raise ValueError(
@@ -391,7 +384,7 @@ class BatchNorm(Layer):
     ) -> None:
         super().__init__()
         norms.check_eps("BatchNorm", eps)
-        _check_dtype("BatchNorm", dtype)
+        norms.check_dtype("BatchNorm", "dtype", dtype)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum

@@ -419,13 +419,24 @@ def check_eps(name: str, eps: float) -> None:
         raise ValueError(f"{name}: expected eps > 0, got {eps}")
 
 
+def check_dtype(name: str, what: str, dtype: DTypeLike) -> None:
+    """Refuse, in the name of `name`, a dtype in which no norm computes.
+
+    Raises
+    ------
+    TypeError
+        If it is not float16, float32 or float64.
+    """
+    if np.dtype(dtype).char not in "efd":
+        raise TypeError(
+            f"{name}: expected {what} float16, float32 or float64, "
+            f"got {np.dtype(dtype)}"
+        )
+
+
 def _check_floating(name: str, argument: str, value: ArrayLike) -> NDArray:
     array = np.asarray(value)
-    if array.dtype.char not in "efd":
-        raise TypeError(
-            f"{name}: expected {argument} of dtype float16, float32 or float64, "
-            f"got {array.dtype}"
-        )
+    check_dtype(name, f"{argument} of dtype", array.dtype)
     return array
 
 
