@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-__all__ = ["COLORS", "computation_graph", "figure", "spread"]
+__all__ = ["COLORS", "computation_graph", "draw_sweep", "figure", "spread"]
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
@@ -90,6 +90,27 @@ def spread(
         markevery=max(1, len(runs[0]) // 10),
         label=label,
     )
+
+
+def draw_sweep(
+    ax: Axes, x: ArrayLike, results: ArrayLike, labels: Sequence[str]
+) -> None:
+    """Draw one line per label with its spread over the seeds, and the legend.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    x : array_like, shape (n,)
+        Positions.
+    results : array_like, shape (labels, n, seeds)
+        As from :func:`bnlearn.experiment.sweep` with two settings.
+    labels : sequence of str
+        For the legend.
+    """
+    for index, (label, values) in enumerate(zip(labels, results, strict=True)):
+        spread(ax, x, np.asarray(values).T, str(label), index)
+    ax.legend()
 
 
 def computation_graph() -> Figure:

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "optim": {"layers"},
     "data": set(),
     "train": {"layers", "optim", "data"},
+    "experiment": {"layers"},
     "gradcheck": set(),
     "plots": {"staged"},
     "notebook": set(),
@@ -35,6 +36,7 @@ AT_TOP = {"plots": {"matplotlib", "cycler"}}
 IN_FUNCTIONS = {
     "data": {"sklearn"},
     "train": {"tqdm"},
+    "experiment": {"tqdm"},
     "notebook": {"IPython"},
     "plots": {"matplotlib"},
 }

@@ -9,8 +9,9 @@ import inspect
 import numpy as np
 import pytest
 
-from bnlearn import core, layers, norms, optim
+from bnlearn import core, norms, optim
 from bnlearn import train as training
+from bnlearn.layers import base, dense, losses, norm
 from tests import (
     oracle,
     test_core,
@@ -90,7 +91,7 @@ def activations():
         test_gradcheck.test_layers(*test_gradcheck.LAYERS[name])
 
 
-def losses():
+def loss_values():
     test_layers.test_losses_equal_pytorch()
 
 
@@ -255,25 +256,25 @@ MUTANTS = {
         [float16],
     ),
     "biased running variance": (
-        layers,
+        norm,
         "unbiased = var * (m / (m - 1))",
         "unbiased = var",
         [layer_states, cumulative_average],
     ),
     "momentum the other way round": (
-        layers,
+        norm,
         "self.running_mean[...] = (1 - new) * self.running_mean + new * mean",
         "self.running_mean[...] = new * self.running_mean + (1 - new) * mean",
         [layer_states],
     ),
     "running variance not updated": (
-        layers,
+        norm,
         "self.running_var[...] = (1 - new) * self.running_var + new * unbiased",
         "pass",
         [layer_states],
     ),
     "statistics learned in evaluation": (
-        layers,
+        norm,
         "        y, self._cache = norms.batch_norm_inference(",
         (
             "        norms.batch_norm_forward(x); self._cache = "
@@ -283,73 +284,73 @@ MUTANTS = {
         [layer_states],
     ),
     "batch statistics in evaluation": (
-        layers,
+        norm,
         "if self.training or not self.track_running_stats:\n            y",
         "if True:\n            y",
         [layer_states],
     ),
     "cumulative average off by one": (
-        layers,
+        norm,
         "new = 1 / int(self.num_batches_tracked)",
         "new = 1 / (1 + int(self.num_batches_tracked))",
         [cumulative_average],
     ),
     "batches not counted": (
-        layers,
+        norm,
         "self.num_batches_tracked[...] += 1",
         "pass",
         [layer_states],
     ),
     "empty batch learned": (
-        layers,
+        norm,
         "if m == 0:",
         "if False:",
         [empty_batches],
     ),
     "rows normalised instead of channels": (
-        layers,
+        norm,
         "return x.size // x.shape[1] if x.shape[1] else 0",
         "return len(x)",
         [lambda: oracle.check_layer((4, 3, 5))],
     ),
     "ReLU by dout": (
-        layers,
+        dense,
         "dout * (self._x > 0)",
         "dout * (dout > 0)",
         [activations],
     ),
     "sigmoid without 1 - y": (
-        layers,
+        dense,
         "dout * self._y * (1 - self._y)",
         "dout * self._y",
         [activations],
     ),
     "tanh without the square": (
-        layers,
+        dense,
         "(1 - self._y**2)",
         "(1 - self._y)",
         [activations],
     ),
     "bias gradient averaged": (
-        layers,
+        dense,
         "flat.sum(axis=0)",
         "flat.mean(axis=0)",
         [activations],
     ),
     "cross-entropy not averaged": (
-        layers,
+        losses,
         "dlogits / len(logits)",
         "dlogits",
-        [losses],
+        [loss_values],
     ),
     "squares without the 2": (
-        layers,
+        losses,
         "2 * difference / difference.size",
         "difference / difference.size",
-        [losses],
+        [loss_values],
     ),
     "entries loaded before all are checked": (
-        layers,
+        base,
         (
             "        new = {key: _fitting(name, key, state[key], own[key]) for key in own}\n"
             "        for key, value in new.items():\n            own[key][...] = value\n"
@@ -361,7 +362,7 @@ MUTANTS = {
         [states],
     ),
     "state dict without copies": (
-        layers,
+        base,
         "copy.deepcopy(self._state())",
         "self._state()",
         [states],

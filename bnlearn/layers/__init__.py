@@ -1,0 +1,27 @@
+"""Layers with state: linear maps, convolution, activations, norms, losses.
+
+A layer has ``forward(x)`` and ``backward(dout)``; the latter stores the gradients of
+the parameters and returns the gradient of x. Names of arguments and of entries in a
+state dict are PyTorch's, so weights travel in both directions: `weight` and `bias`
+of a norm are gamma and beta.
+"""
+
+from bnlearn.layers.base import Layer, Residual, Sequential
+from bnlearn.layers.dense import Linear, ReLU, Sigmoid, Tanh
+from bnlearn.layers.losses import cross_entropy, mean_squared_error
+from bnlearn.layers.networks import mlp
+from bnlearn.layers.norm import BatchNorm
+
+__all__ = [
+    "BatchNorm",
+    "Layer",
+    "Linear",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "cross_entropy",
+    "mean_squared_error",
+    "mlp",
+]

@@ -1,0 +1,127 @@
+"""Linear maps and activations."""
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bnlearn import norms
+from bnlearn.layers.base import Layer, check_dout
+from bnlearn.seeds import rng
+
+__all__ = ["Linear", "ReLU", "Sigmoid", "Tanh"]
+
+
+class Linear(Layer):
+    r"""Affine map of the last axis.
+
+    .. math::
+
+        y = x W^\top + b
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of the last axis of x and of y.
+    bias : bool
+        Whether there is a b.
+    init : {"he", "xavier"} or float
+        Standard deviation of the initial weights: sqrt(2 / in), sqrt(1 / in), or the
+        number itself. Biases start at zero.
+    dtype : dtype
+        Of the parameters.
+    generator : numpy.random.Generator, optional
+        Draws the initial weights; by default :func:`bnlearn.seeds.rng`.
+
+    Notes
+    -----
+    `weight` has the shape (out_features, in_features), as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        init: str | float = "he",
+        dtype: DTypeLike = np.float64,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        norms.check_dtype("Linear", "dtype", dtype)
+        named = {"he": np.sqrt(2 / in_features), "xavier": np.sqrt(1 / in_features)}
+        if isinstance(init, str) and init not in named:
+            raise ValueError(
+                f"Linear: expected init 'he', 'xavier' or a number, got {init!r}"
+            )
+        std = named[init] if isinstance(init, str) else init
+        generator = rng() if generator is None else generator
+        weight = std * generator.standard_normal((out_features, in_features))
+        self._parameters["weight"] = weight.astype(dtype)
+        if bias:
+            self._parameters["bias"] = np.zeros(out_features, dtype)
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Return ``x @ weight.T + bias``."""
+        x = np.asarray(x)
+        if x.dtype.kind != "f":
+            raise TypeError(f"Linear: expected x of a floating dtype, got {x.dtype}")
+        if x.shape[-1:] != self.weight.shape[1:]:
+            raise ValueError(
+                f"Linear: expected a last axis of {self.weight.shape[1]}, "
+                f"got x of shape {x.shape}"
+            )
+        self._x = x
+        y = x @ self.weight.T
+        return y + self.bias if "bias" in self._parameters else y
+
+    def backward(self, dout: NDArray) -> NDArray:
+        """Return ``dout @ weight``."""
+        n_out, n_in = self.weight.shape
+        check_dout(self, dout, (*self._x.shape[:-1], n_out))
+        rows, flat = self._x.reshape(-1, n_in), dout.reshape(-1, n_out)
+        self._gradients["weight"] = flat.T @ rows
+        if "bias" in self._parameters:
+            self._gradients["bias"] = flat.sum(axis=0)
+        return dout @ self.weight
+
+
+class ReLU(Layer):
+    """Rectifier: max(x, 0)."""
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Return max(x, 0)."""
+        self._x = x
+        return np.maximum(x, 0)
+
+    def backward(self, dout: NDArray) -> NDArray:
+        """Pass the gradient where x was positive."""
+        check_dout(self, dout, self._x.shape)
+        return dout * (self._x > 0)
+
+
+class Sigmoid(Layer):
+    """Logistic function: 1 / (1 + exp(-x))."""
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Return the logistic function of x, written so that nothing overflows."""
+        self._y = 0.5 * (1 + np.tanh(0.5 * x))
+        return self._y
+
+    def backward(self, dout: NDArray) -> NDArray:
+        """Multiply by y * (1 - y)."""
+        check_dout(self, dout, self._y.shape)
+        return dout * self._y * (1 - self._y)
+
+
+class Tanh(Layer):
+    """Hyperbolic tangent."""
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Return tanh(x)."""
+        self._y = np.tanh(x)
+        return self._y
+
+    def backward(self, dout: NDArray) -> NDArray:
+        """Multiply by 1 - y**2."""
+        check_dout(self, dout, self._y.shape)
+        return dout * (1 - self._y**2)
