@@ -10,12 +10,24 @@ from bnlearn.layers.base import Layer, Residual, Sequential
 from bnlearn.layers.dense import Linear, ReLU, Sigmoid, Tanh
 from bnlearn.layers.losses import cross_entropy, mean_squared_error
 from bnlearn.layers.networks import mlp
-from bnlearn.layers.norm import BatchNorm
+from bnlearn.layers.norm import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    Norm,
+    RMSNorm,
+)
 
 __all__ = [
     "BatchNorm",
+    "GroupNorm",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "Linear",
+    "Norm",
+    "RMSNorm",
     "ReLU",
     "Residual",
     "Sequential",
