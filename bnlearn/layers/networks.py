@@ -40,18 +40,33 @@ def mlp(
     generator : numpy.random.Generator, optional
         Draws the weights; networks that differ in `norm` alone get the same ones.
 
+    Raises
+    ------
+    TypeError
+        If `norm` is neither a truth value nor callable.
+
     Examples
     --------
     >>> [type(layer).__name__ for layer in mlp((64, 30, 10), norm=True).layers]
     ['Linear', 'BatchNorm', 'ReLU', 'Linear']
     """
     generator = rng() if generator is None else generator
-    make_norm = BatchNorm if norm is True else norm
+    make_norm = _norm_maker(norm)
     layers: list[Layer] = []
     for n_in, n_out in itertools.pairwise(sizes[:-1]):
-        made = [make_norm(n_out)] if make_norm else []
+        made = [] if make_norm is None else [make_norm(n_out)]
         bias = not any(isinstance(layer, BatchNorm) for layer in made)
         linear = Linear(n_in, n_out, bias=bias, init=init, generator=generator)
         layers += [linear, *made, activation()]
     layers.append(Linear(*sizes[-2:], init="xavier", generator=generator))
     return Sequential(*layers)
+
+
+def _norm_maker(
+    norm: bool | Callable[[int], Layer],
+) -> Callable[[int], Layer] | None:
+    if callable(norm):
+        return norm
+    if not isinstance(norm, bool | np.bool_):
+        raise TypeError(f"mlp: expected norm True, False or a callable, got {norm!r}")
+    return BatchNorm if norm else None
