@@ -77,13 +77,21 @@ def convolution(case, dtype="f8", bias=True):
     """Return a layer, x and a random upstream gradient."""
     shape, out, kernel, stride, padding = case
     layer = Conv2d(shape[1], out, kernel, stride, padding, bias=bias, dtype=dtype)
+    check_sizes(layer, kernel, stride, padding)
     return fill(layer), *draw(layer, shape, dtype)
 
 
 def pool(case, dtype="f8"):
     shape, kernel, stride, padding = case
     layer = AvgPool2d(kernel, stride, padding)
+    check_sizes(layer, kernel, kernel if stride is None else stride, padding)
     return layer, *draw(layer, shape, dtype)
+
+
+def check_sizes(layer, *given):
+    """The oracles below read the sizes off the layer: they are those given."""
+    sizes = layer.kernel_size, layer.stride, layer.padding
+    assert sizes == tuple(map(both, given))
 
 
 def draw(layer, shape, dtype, seed=0):
@@ -103,6 +111,7 @@ def draw(layer, shape, dtype, seed=0):
 def run(layer, x, dout):
     """Return y and all gradients by name."""
     y = layer(x)
+    assert y.shape == dout.shape
     return {"y": y, "x": layer.backward(dout), **layer.gradients()}
 
 

@@ -46,7 +46,7 @@ class _Windows(Layer):
             )
 
     def _windows(self, x: NDArray) -> NDArray:
-        """Show x through all windows: (N, C, H_out, W_out, k_h, k_w), not copied."""
+        """Show padded x through all windows: a view (N, C, H_out, W_out, k_h, k_w)."""
         (top, left), (down, right) = self.padding, self.stride
         padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
         windows = sliding_window_view(padded, self.kernel_size, axis=(2, 3))
@@ -57,12 +57,10 @@ class _Windows(Layer):
 
         Pixels that no window covers get 0, and what falls on the padding is dropped.
         """
-        (height, width), (top, left) = self._x.shape[2:], self.padding
+        (top, left), (down, right) = self.padding, self.stride
+        n, channels, height, width = self._x.shape
         n_down, n_right = parts.shape[2:4]
-        down, right = self.stride
-        padded = np.zeros(
-            (*self._x.shape[:2], *self._padded_size(self._x)), parts.dtype
-        )
+        padded = np.zeros((n, channels, *self._padded_size(self._x)), parts.dtype)
         # Windows overlap, but the pixels under one place (i, j) of the kernel, one for
         # each window, are all different: += loses none.
         for i, j in np.ndindex(self.kernel_size):
@@ -251,9 +249,8 @@ class AvgPool2d(_Windows):
         shape = self._windows(self._x).shape
         check_dout(self, dout, shape[:4])
         share = dout / math.prod(self.kernel_size)
-        return self._add_windows(
-            np.broadcast_to(share[..., np.newaxis, np.newaxis], shape)
-        )
+        parts = np.broadcast_to(share[..., np.newaxis, np.newaxis], shape)
+        return self._add_windows(parts)
 
 
 class Flatten(Layer):

@@ -16,7 +16,7 @@ __all__ = ["mlp"]
 def mlp(
     sizes: Sequence[int],
     *,
-    norm: bool | Callable[[int], Layer],
+    norm: bool | Callable[[int], Layer] | None,
     activation: Callable[[], Layer] = ReLU,
     init: str | float = "he",
     generator: np.random.Generator | None = None,
@@ -31,8 +31,8 @@ def mlp(
     sizes : sequence of int
         Number of inputs, of each hidden layer's units, and of outputs.
     norm : bool or callable
-        True for BatchNorm before each activation, False for none, or what makes the
-        norm for a number of units, such as ``lambda n: GroupNorm(4, n)``.
+        True for BatchNorm before each activation, False or None for none, or what makes
+        the norm for a number of units, such as ``lambda n: GroupNorm(4, n)``.
     activation : callable
         Makes an activation layer.
     init : {"he", "xavier"} or float
@@ -43,7 +43,7 @@ def mlp(
     Raises
     ------
     TypeError
-        If `norm` is neither a truth value nor callable.
+        If `norm` is something else, a finished layer for example.
 
     Examples
     --------
@@ -63,10 +63,10 @@ def mlp(
 
 
 def _norm_maker(
-    norm: bool | Callable[[int], Layer],
+    norm: bool | Callable[[int], Layer] | None,
 ) -> Callable[[int], Layer] | None:
-    if callable(norm):
+    if callable(norm) and not isinstance(norm, Layer):  # a layer is callable as well
         return norm
-    if not isinstance(norm, bool | np.bool_):
+    if not isinstance(norm, bool | np.bool_ | None):
         raise TypeError(f"mlp: expected norm True, False or a callable, got {norm!r}")
     return BatchNorm if norm else None
