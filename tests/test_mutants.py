@@ -9,13 +9,15 @@ import inspect
 import numpy as np
 import pytest
 
-from bnlearn import core, norms, optim
+from bnlearn import core, experiment, norms, optim
 from bnlearn import train as training
-from bnlearn.layers import base, dense, losses, norm
+from bnlearn.layers import base, conv, dense, losses, networks, norm
 from tests import (
     oracle,
+    test_conv,
     test_core,
     test_data,
+    test_experiment,
     test_gradcheck,
     test_layers,
     test_norms_oracle,
@@ -114,6 +116,72 @@ def modes():
 
 def streams():
     test_data.test_each_example_comes_at_most_once_in_an_epoch(10, 3)
+
+
+def convolutions():
+    for case in test_conv.CONVOLUTIONS:
+        test_conv.check_torch(*test_conv.convolution(case))
+
+
+def convolutions_by_loops():
+    for case in test_conv.CONVOLUTIONS:
+        test_conv.check_slow(*test_conv.convolution(case))
+
+
+def convolutions_by_differences():
+    for case in test_conv.CONVOLUTIONS[:3]:
+        test_conv.check_differences(*test_conv.convolution(case)[:2])
+
+
+def adjoints():
+    for case in test_conv.CONVOLUTIONS:
+        test_conv.check_adjoint(*test_conv.convolution(case, bias=False))
+    for case in test_conv.POOLS:
+        test_conv.check_adjoint(*test_conv.pool(case))
+
+
+def pools():
+    for case in test_conv.POOLS:
+        test_conv.check_torch(*test_conv.pool(case))
+
+
+def pools_by_differences():
+    for case in test_conv.POOLS[:3]:
+        test_conv.check_differences(*test_conv.pool(case)[:2])
+
+
+def refused_images():
+    for make in test_conv.LAYERS.values():
+        for case in test_conv.REFUSED_INPUT.values():
+            test_conv.test_bad_input_is_refused_and_changes_nothing(make, *case)
+
+
+def refused_sizes():
+    for case in test_conv.REFUSED_SIZES.values():
+        test_conv.test_bad_sizes_are_refused(conv.AvgPool2d, *case)
+
+
+def flattened():
+    test_conv.test_flatten_equals_pytorch((4, 3, 2, 5))
+
+
+def initial_weights():
+    test_conv.test_initial_weights()
+    test_layers.test_initial_weights()
+
+
+def norms_in_networks():
+    test_layers.test_mlp_takes_a_maker_of_norms((6, 5, 4, 3))
+
+
+def one_column_would_broadcast():
+    test_layers.test_residual_refuses_a_branch_that_changes_the_shape(1)
+
+
+def words_as_settings():
+    test_experiment.test_sweep_refuses_before_the_first_run(
+        [0], {"kind": "plain"}, TypeError, "values for kind, got 'plain'"
+    )
 
 
 # name: (module, what it says, what it would say by mistake, who must find it)
@@ -400,6 +468,222 @@ MUTANTS = {
         ),
         [optimisers],
     ),
+    "strides exchanged": (
+        conv,
+        "windows[:, :, ::down, ::right]",
+        "windows[:, :, ::right, ::down]",
+        [convolutions, convolutions_by_loops, pools],
+    ),
+    "paddings exchanged": (
+        conv,
+        "(0, 0), (0, 0), (top, top), (left, left)",
+        "(0, 0), (0, 0), (left, left), (top, top)",
+        [convolutions, pools],
+    ),
+    "padding forgotten in dx": (
+        conv,
+        "padded[:, :, top : top + height, left : left + width]",
+        "padded[:, :, :height, :width]",
+        [convolutions, convolutions_by_loops, convolutions_by_differences, adjoints],
+    ),
+    "padding on one side alone": (
+        conv,
+        "(0, 0), (0, 0), (top, top), (left, left)",
+        "(0, 0), (0, 0), (2 * top, 0), (left, left)",
+        [convolutions, convolutions_by_loops, pools, adjoints],
+    ),
+    "padding by the border": (
+        conv,
+        "(top, top), (left, left)))",
+        "(top, top), (left, left)), 'edge')",
+        [convolutions, convolutions_by_loops, pools, adjoints],
+    ),
+    "kernel flipped": (
+        conv,
+        "np.tensordot(self.weight, self._windows(x)",
+        "np.tensordot(self.weight[:, :, ::-1, ::-1], self._windows(x)",
+        [convolutions, convolutions_by_loops, convolutions_by_differences],
+    ),
+    "kernel flipped in dx": (
+        conv,
+        "np.tensordot(self.weight, dout",
+        "np.tensordot(self.weight[:, :, ::-1, ::-1], dout",
+        [convolutions, convolutions_by_loops, convolutions_by_differences, adjoints],
+    ),
+    "kernel transposed": (
+        conv,
+        "((1, 2, 3), (1, 4, 5))",
+        "((1, 2, 3), (1, 5, 4))",
+        [convolutions, convolutions_by_loops, convolutions_by_differences],
+    ),
+    "convolution without bias": (
+        conv,
+        "y += self.bias[",
+        "0 * self.bias[",
+        [convolutions, convolutions_by_loops],
+    ),
+    "bias gradient of a convolution averaged": (
+        conv,
+        "dout.sum(axis=(0, 2, 3))",
+        "dout.mean(axis=(0, 2, 3))",
+        [convolutions, convolutions_by_loops, convolutions_by_differences],
+    ),
+    "weight gradient averaged over the images": (
+        conv,
+        "np.tensordot(dout, windows,",
+        "np.tensordot(dout / len(dout), windows,",
+        [convolutions, convolutions_by_loops, convolutions_by_differences],
+    ),
+    "weight gradients add up": (
+        conv,
+        '_gradients["weight"] = ',
+        '_gradients["weight"] = self._gradients.get("weight", 0) + ',
+        [test_conv.test_gradients_follow_the_last_batch],
+    ),
+    "overlap overwritten": (
+        conv,
+        "places += parts",
+        "places[...] = parts",
+        [convolutions, convolutions_by_loops, convolutions_by_differences, adjoints],
+    ),
+    "columns of the wrong place": (
+        conv,
+        "slice(j, None, right)",
+        "slice(i, None, right)",
+        [convolutions, convolutions_by_differences],
+    ),
+    "pool not divided": (
+        conv,
+        "self._windows(x).mean(axis=(4, 5))",
+        "self._windows(x).sum(axis=(4, 5))",
+        [pools, adjoints],
+    ),
+    "maximum instead of mean": (
+        conv,
+        "self._windows(x).mean(axis=(4, 5))",
+        "self._windows(x).max(axis=(4, 5))",
+        [pools, pools_by_differences],
+    ),
+    "pool not divided backward": (
+        conv,
+        "dout / math.prod(self.kernel_size)",
+        "dout * 1.0",
+        [pools, pools_by_differences, adjoints],
+    ),
+    "pool divided by the height alone": (
+        conv,
+        "dout / math.prod(self.kernel_size)",
+        "dout / self.kernel_size[0]",
+        [pools, pools_by_differences, adjoints],
+    ),
+    "pool moves by one pixel": (
+        conv,
+        "kernel_size if stride is None",
+        "1 if stride is None",
+        [pools],
+    ),
+    "width before height": (
+        conv,
+        "return int(pair[0]), int(pair[1])",
+        "return int(pair[1]), int(pair[0])",
+        [convolutions, pools, test_conv.test_sizes_are_kept_as_pairs],
+    ),
+    "pool padded by the whole kernel": (
+        conv,
+        "2 * top > height or 2 * left > width",
+        "top > height or left > width",
+        [test_conv.test_pooling_refuses_padding_of_more_than_half_the_kernel],
+    ),
+    "width of the kernel not checked": (
+        conv,
+        " or self.kernel_size[1] > size[1]",
+        "",
+        [refused_images],
+    ),
+    "one bad size of two accepted": (
+        conv,
+        "min(pair) < least",
+        "max(pair) < least",
+        [refused_sizes],
+    ),
+    "truth values as sizes": (
+        conv,
+        " and type(n) is not bool",
+        "",
+        [refused_sizes],
+    ),
+    "flattened column by column": (
+        conv,
+        "x.reshape(self._flat_shape())",
+        'x.reshape(self._flat_shape(), order="F")',
+        [flattened],
+    ),
+    "integers accepted": (
+        base,
+        'x.dtype.kind != "f"',
+        'x.dtype.kind not in "fi"',
+        [refused_images, test_layers.test_linear_refuses],
+    ),
+    "weights scaled by the outputs": (
+        base,
+        "math.prod(shape[1:])",
+        "math.prod(shape[:1])",
+        [initial_weights],
+    ),
+    "residual without its own path": (
+        base,
+        "return dout + super().backward(dout)",
+        "return super().backward(dout)",
+        [test_layers.residuals_follow_pytorch],
+    ),
+    "residual adds what it broadcasts": (
+        base,
+        "if y.shape != x.shape:",
+        "if False:",
+        [one_column_would_broadcast],
+    ),
+    "a layer in two places": (
+        base,
+        "if id(layer) in seen:",
+        "if False:",
+        [test_layers.shared_layers],
+    ),
+    "no bias before any norm": (
+        networks,
+        "isinstance(layer, BatchNorm) for",
+        "isinstance(layer, Layer) for",
+        [norms_in_networks],
+    ),
+    "gradient of the input traced": (
+        experiment,
+        "found.gradients[name] = dout\n        return backward(dout)",
+        "found.gradients[name] = backward(dout)\n        return found.gradients[name]",
+        [test_experiment.traces_equal_pytorch],
+    ),
+    "the model itself traced": (
+        experiment,
+        "copy.deepcopy(model)",
+        "model",
+        [test_experiment.leaves_the_model_alone],
+    ),
+    "arrays of the model traced": (
+        experiment,
+        "copy.deepcopy(model)",
+        "copy.copy(model)",
+        [test_experiment.leaves_the_model_alone],
+    ),
+    "seeds first": (
+        experiment,
+        '{**settings, "seed": seeds}.items()',
+        '{"seed": seeds, **settings}.items()',
+        [test_experiment.sweeps_in_order],
+    ),
+    "letters as values": (
+        experiment,
+        "isinstance(values, str) or ",
+        "",
+        [words_as_settings],
+    ),
     "mode not restored": (
         training,
         "            layer.training = mode\n",
@@ -430,8 +714,10 @@ def mutate(monkeypatch, module, old, new):
     changed = 0
     for name, function in everything(namespace, module):
         original = originals.get(name)
-        # Functions with a closure (`super()`) can't take other code; none is mutated.
-        if original is None or original.__closure__ or original is function:
+        # `super()` makes a closure, which stays; the new code must have one as well.
+        if original is None or original is function:
+            continue
+        if original.__code__.co_freevars != function.__code__.co_freevars:
             continue
         if original.__code__.co_code != function.__code__.co_code or (
             original.__code__.co_consts != function.__code__.co_consts

@@ -7,6 +7,7 @@ of a norm are gamma and beta.
 """
 
 from bnlearn.layers.base import Layer, Residual, Sequential
+from bnlearn.layers.conv import AvgPool2d, Conv2d, Flatten
 from bnlearn.layers.dense import Linear, ReLU, Sigmoid, Tanh
 from bnlearn.layers.losses import cross_entropy, mean_squared_error
 from bnlearn.layers.networks import mlp
@@ -20,7 +21,10 @@ from bnlearn.layers.norm import (
 )
 
 __all__ = [
+    "AvgPool2d",
     "BatchNorm",
+    "Conv2d",
+    "Flatten",
     "GroupNorm",
     "InstanceNorm",
     "Layer",
