@@ -108,10 +108,9 @@ def instance_layout(shape: tuple[int, ...]) -> Layout:
 def group_layout(shape: tuple[int, ...], num_groups: int) -> Layout:
     r"""Group norm of (N, C, \*spatial): `num_groups` runs of channels, per example."""
     n, c, *spatial = shape
-    view = (n, num_groups, c // num_groups)
-    if not spatial:
-        return Layout(view, (2,), (1, *view[1:]))
-    return Layout((*view, math.prod(spatial)), (2, 3), (1, *view[1:], 1))
+    size = c // num_groups
+    view = (n, num_groups, size, math.prod(spatial))
+    return Layout(view, (2, 3), (1, num_groups, size, 1))
 
 
 # The whole family. RMS norm shares the layout of layer norm and leaves out the mean.
