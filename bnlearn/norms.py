@@ -80,6 +80,12 @@ class Layout(NamedTuple):
             1 if axis in self.axes else size for axis, size in enumerate(self.view)
         )
 
+    @property
+    def groups(self) -> NDArray:
+        """For each element of the view, the number of the group it belongs to."""
+        numbers = np.arange(math.prod(self.stats)).reshape(self.stats)
+        return np.broadcast_to(numbers, self.view)
+
 
 def batch_layout(shape: tuple[int, ...]) -> Layout:
     r"""Batch norm of (N, C) or (N, C, \*spatial): all that belongs to one channel."""

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "train": {"layers", "optim", "data"},
     "experiment": {"layers"},
     "gradcheck": set(),
-    "plots": {"staged"},
+    "plots": {"norms", "staged"},
     "notebook": set(),
     "exercises": {"norms", "gradcheck"},
     "cli": {"exercises"},
