@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnlearn import layers, norms
+from bnlearn import checks, layers, norms
 from bnlearn.layers import norm
 from tests import judges
 from tests.test_mutants import mutate
@@ -471,25 +471,25 @@ MUTANTS = {
         ["nn.functional.layer_norm", "native_layer_norm", "nn.LayerNorm"],
     ),
     "groups that do not divide the channels": (
-        norms,
+        checks,
         "num_groups < 1 or channels % num_groups",
         "num_groups < 1",
         ["nn.functional.group_norm", "nn.GroupNorm"],
     ),
     "other sizes at the end": (
-        norms,
+        checks,
         "if x.shape[-len(sizes) :] != sizes:",
         "if False:",
         ["nn.functional.rms_norm", "native_layer_norm"],
     ),
     "no eps refused": (
-        norms,
+        checks,
         "if not eps > 0:",
         "if False:",
         ["nn.functional.layer_norm", "nn.functional.group_norm", "nn.BatchNorm1d"],
     ),
     "vectors not refused": (
-        norms,
+        checks,
         "if x.ndim < 2:",
         "if False:",
         ["nn.functional.batch_norm"],
