@@ -162,6 +162,7 @@ def draw_layouts(
     layouts: Mapping[str, Layout],
     shape: tuple[int, int, int],
     element: tuple[int, int, int],
+    axes: tuple[str, str] = ("channel", "example"),
 ) -> Figure:
     """Draw which elements of an input share one mean with `element`, for each norm.
 
@@ -175,12 +176,14 @@ def draw_layouts(
         Examples, channels and positions of the input.
     element : tuple of int
         Its place in the input; marked by a dot.
+    axes : tuple of str
+        What to call the blocks and the rows.
     """
     n, c, length = shape
-    fig, axes = figure(
+    fig, panels = figure(
         (len(layouts) + 1) // 2, 2, height=1.5 * ((len(layouts) + 1) // 2)
     )
-    for ax, (name, layout) in zip(axes.flat, layouts.items(), strict=False):
+    for ax, (name, layout) in zip(panels.flat, layouts.items(), strict=False):
         groups = layout.groups.reshape(shape)
         same = groups == groups[element]
         for row, channel, place in np.ndindex(shape):
@@ -193,7 +196,7 @@ def draw_layouts(
         ax.set_title(f"{name}: {same.sum()} share a mean")
         ax.set_xticks([(k + 0.5) * (length + 0.7) - 0.4 for k in range(c)], range(c))
         ax.set_yticks([k + 0.4 for k in range(n)], range(n))
-        ax.set(xlabel="channel", ylabel="example")
+        ax.set(xlabel=axes[0], ylabel=axes[1])
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
     return fig
