@@ -9,7 +9,7 @@ import inspect
 import numpy as np
 import pytest
 
-from bnlearn import core, norms, optim
+from bnlearn import core, norms, optim, running
 from bnlearn import train as training
 from bnlearn.layers import base, dense, losses, norm
 from tests import (
@@ -20,6 +20,7 @@ from tests import (
     test_layers,
     test_norms_oracle,
     test_optim,
+    test_running,
     test_train,
 )
 
@@ -109,6 +110,33 @@ def optimisers():
 def modes():
     for measure in (training.evaluate, training.accuracy):
         test_train.test_evaluation_restores_the_mode(measure)
+
+
+def averages():
+    shape = (6, 3)
+    test_running.test_exponential_average_is_pytorchs(shape, "f8", 1e-12, 0.1)
+    test_running.test_cumulative_average_is_pytorchs_and_the_plain_mean(shape)
+    test_running.test_corrected_average_of_one_value_is_that_value(0.1)
+
+
+def conversion():
+    for source, target in (("pytorch", "keras"), ("keras", "flax")):
+        test_running.test_conversion_keeps_the_weight_of_the_new_value(source, target)
+
+
+def moment_values():
+    for shape in test_running.SHAPES:
+        test_running.test_moments_by_two_passes(shape, "f8")
+    test_running.test_values_one_by_one()
+    test_running.test_two_parts((13, 3), 4)
+
+
+def statistics_anew():
+    test_train.check_update_bn(0.7)
+
+
+def failing_update():
+    test_train.test_update_bn_keeps_modes_and_reaches_layers_inside_others()
 
 
 def streams():
@@ -257,20 +285,32 @@ MUTANTS = {
     ),
     "biased running variance": (
         norm,
-        "unbiased = var * (m / (m - 1))",
-        "unbiased = var",
+        "running.unbiased(var, m)",
+        "var",
         [layer_states, cumulative_average],
     ),
-    "momentum the other way round": (
+    "Bessel by the count of batches": (
         norm,
-        "self.running_mean[...] = (1 - new) * self.running_mean + new * mean",
-        "self.running_mean[...] = new * self.running_mean + (1 - new) * mean",
+        "running.unbiased(var, m)",
+        "running.unbiased(var, 1 + int(self.num_batches_tracked))",
         [layer_states],
+    ),
+    "Bessel upside down": (
+        running,
+        "(count / (count - 1))",
+        "((count - 1) / count)",
+        [layer_states, moment_values],
+    ),
+    "momentum the other way round": (
+        running,
+        "return (1 - momentum) * old + momentum * new",
+        "return momentum * old + (1 - momentum) * new",
+        [layer_states, averages],
     ),
     "running variance not updated": (
         norm,
-        "self.running_var[...] = (1 - new) * self.running_var + new * unbiased",
-        "pass",
+        "for name, new in found.items():",
+        "for name, new in list(found.items())[:1]:",
         [layer_states],
     ),
     "statistics learned in evaluation": (
@@ -290,10 +330,106 @@ MUTANTS = {
         [layer_states],
     ),
     "cumulative average off by one": (
+        running,
+        "exponential_average(old, new, 1 / count)",
+        "exponential_average(old, new, 1 / (1 + count))",
+        [cumulative_average, averages],
+    ),
+    "cumulative average taken for exponential": (
         norm,
-        "new = 1 / int(self.num_batches_tracked)",
-        "new = 1 / (1 + int(self.num_batches_tracked))",
-        [cumulative_average],
+        "if self.momentum is None:",
+        "if self.momentum is not None:",
+        [layer_states],
+    ),
+    "correction off by one step": (
+        running,
+        "math.expm1(steps * ",
+        "math.expm1((steps + 1) * ",
+        [averages],
+    ),
+    "correction without the minus": (
+        running,
+        "math.log1p(-momentum)",
+        "math.log(momentum)",
+        [averages],
+    ),
+    "all momenta converted": (
+        running,
+        "momentum if same else 1 - momentum",
+        "1 - momentum",
+        [conversion],
+    ),
+    "no momentum converted": (
+        running,
+        "momentum if same else 1 - momentum",
+        "momentum",
+        [conversion],
+    ),
+    "moments without the second pass": (
+        running,
+        "- count * np.squeeze(missed, axes) ** 2",
+        "+ count * np.squeeze(guess, axes) ** 2",
+        [moment_values],
+    ),
+    "channels on the last axis": (
+        running,
+        "if axis != 1)",
+        "if axis != x.ndim - 1 or x.ndim == 1)",
+        [moment_values],
+    ),
+    "Welford with the old mean twice": (
+        running,
+        "before * (value - mean)",
+        "before * before",
+        [moment_values],
+    ),
+    "Welford divides by the old count": (
+        running,
+        "moments.mean + before / count",
+        "moments.mean + before / max(moments.count, 1)",
+        [moment_values],
+    ),
+    "Chan without the means' distance": (
+        running,
+        "a.m2 + b.m2 + delta**2 * (a.count * b.count / count)",
+        "a.m2 + b.m2",
+        [moment_values],
+    ),
+    "Chan weighs by the wrong side": (
+        running,
+        "a.mean + delta * (b.count / count)",
+        "a.mean + delta * (a.count / count)",
+        [moment_values],
+    ),
+    "statistics not reset": (
+        training,
+        "norm.momentum = None  # the cumulative average",
+        "pass",
+        [statistics_anew],
+    ),
+    "counter not reset": (
+        training,
+        "        norm.num_batches_tracked[...] = 0\n",
+        "",
+        [statistics_anew],
+    ),
+    "only the mean measured anew": (
+        training,
+        "norm.running_var[...] = measured.running_var",
+        "pass",
+        [statistics_anew],
+    ),
+    "measured in evaluation mode": (
+        training,
+        "twin = copy.deepcopy(model).train()",
+        "twin = copy.deepcopy(model).eval()",
+        [statistics_anew],
+    ),
+    "measured on the model itself": (
+        training,
+        "twin = copy.deepcopy(model).train()",
+        "twin = model.train()",
+        [failing_update],
     ),
     "batches not counted": (
         norm,
@@ -301,10 +437,10 @@ MUTANTS = {
         "pass",
         [layer_states],
     ),
-    "empty batch learned": (
+    "empty batch not counted": (
         norm,
         "if m == 0:",
-        "if False:",
+        "if m == 0:\n            self.num_batches_tracked[...] -= 1",
         [empty_batches],
     ),
     "rows normalised instead of channels": (

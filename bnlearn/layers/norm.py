@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bnlearn import norms
+from bnlearn import norms, running
 from bnlearn.layers.base import Layer
 
 __all__ = ["BatchNorm"]
@@ -101,13 +101,15 @@ class BatchNorm(Layer):
         self.num_batches_tracked[...] += 1
         if m == 0:  # PyTorch counts an empty batch and learns nothing from it
             return
-        new = self.momentum
-        if new is None:
-            new = 1 / int(self.num_batches_tracked)
-        unbiased = var * (m / (m - 1))
+        found = {"running_mean": mean, "running_var": running.unbiased(var, m)}
+        count = int(self.num_batches_tracked)
         with np.errstate(invalid="ignore", over="ignore"):  # as norms do with infinity
-            self.running_mean[...] = (1 - new) * self.running_mean + new * mean
-            self.running_var[...] = (1 - new) * self.running_var + new * unbiased
+            for name, new in found.items():
+                old = self._buffers[name]
+                if self.momentum is None:
+                    old[...] = running.cumulative_average(old, new, count)
+                else:
+                    old[...] = running.exponential_average(old, new, self.momentum)
 
     def _values_per_channel(self) -> int:
         x = self._cache.x
