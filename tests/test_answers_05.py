@@ -5,7 +5,7 @@ from math import erf, log, log1p, sqrt
 import numpy as np
 import pytest
 
-from bnlearn.data import load_digits
+from bnlearn.data import grouped_batches, load_digits
 from bnlearn.layers import BatchNorm, Linear, ReLU, Sequential, mlp
 from bnlearn.optim import SGD
 from bnlearn.running import (
@@ -85,7 +85,7 @@ def test_the_game_with_a_small_offset():
         ReLU(),
         Linear(20, 2, generator=generator),
     )
-    stream = [32 * generator.integers(400) + np.arange(32) for _ in range(500)]
+    stream = grouped_batches(np.repeat(np.arange(400), 32), 1, 32, generator)
     train(net, SGD(net, lr=0.1), x, y, steps=500, stream=stream)
     best = (1 + erf(2 / sqrt(2))) / 2
     np.testing.assert_allclose(best, 0.977, atol=5e-4)

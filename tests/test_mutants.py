@@ -9,7 +9,7 @@ import inspect
 import numpy as np
 import pytest
 
-from bnlearn import core, norms, optim, running
+from bnlearn import core, data, norms, optim, running
 from bnlearn import train as training
 from bnlearn.layers import base, dense, losses, norm
 from tests import (
@@ -137,6 +137,11 @@ def statistics_anew():
 
 def failing_update():
     test_train.test_update_bn_keeps_modes_and_reaches_layers_inside_others()
+
+
+def grouped_streams():
+    for case in ((1, 3), (2, 5)):
+        test_data.test_grouped_batches_hold_few_groups(*case)
 
 
 def streams():
@@ -532,6 +537,18 @@ MUTANTS = {
             "(1 - b1**step) / root"
         ),
         [optimisers],
+    ),
+    "groups not told apart": (
+        data,
+        "np.isin(groups, chosen)",
+        "groups == groups",
+        [grouped_streams],
+    ),
+    "rows drawn twice": (
+        data,
+        "generator.choice(rows, batch_size, replace=False)",
+        "generator.choice(rows, batch_size)",
+        [grouped_streams],
     ),
     "mode not restored": (
         training,
