@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Split", "batches", "load_digits"]
+__all__ = ["Split", "batches", "grouped_batches", "load_digits"]
 
 
 class Split(NamedTuple):
@@ -119,3 +119,64 @@ def _stream(
         order = generator.permutation(count)
         for start in range(0, count - batch_size + 1, batch_size):
             yield order[start : start + batch_size]
+
+
+def grouped_batches(
+    groups: NDArray, per_batch: int, batch_size: int, generator: np.random.Generator
+) -> Iterator[NDArray]:
+    """Yield index arrays of batches that are not mixed, for ever.
+
+    Each batch draws from a few groups only, such as classes or recording sessions,
+    chosen anew each time. All groups are equally likely, whatever their size.
+
+    Parameters
+    ----------
+    groups : ndarray, shape (N,)
+        The group of each example.
+    per_batch : int
+        Number of groups in a batch.
+    batch_size : int
+        Examples in a batch; each at most once.
+    generator : numpy.random.Generator
+        Source of the draws.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer groups than `per_batch`, or if some choice of them would
+        not fill a batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> groups = np.array([0, 0, 0, 1, 1, 1])
+    >>> stream = grouped_batches(groups, 1, 2, np.random.default_rng(0))
+    >>> all(len(set(groups[next(stream)])) == 1 for _ in range(20))
+    True
+    """
+    names, sizes = np.unique(groups, return_counts=True)
+    if not 1 <= per_batch <= len(names):
+        raise ValueError(
+            f"grouped_batches: expected per_batch from 1 to {len(names)}, "
+            f"got {per_batch}"
+        )
+    most = int(np.sort(sizes)[:per_batch].sum())
+    if not 1 <= batch_size <= most:
+        raise ValueError(
+            f"grouped_batches: expected batch_size from 1 to {most}, the size of the "
+            f"{per_batch} smallest groups, got {batch_size}"
+        )
+    return _grouped_stream(np.asarray(groups), names, per_batch, batch_size, generator)
+
+
+def _grouped_stream(
+    groups: NDArray,
+    names: NDArray,
+    per_batch: int,
+    batch_size: int,
+    generator: np.random.Generator,
+) -> Iterator[NDArray]:
+    while True:
+        chosen = generator.choice(names, per_batch, replace=False)
+        rows = np.flatnonzero(np.isin(groups, chosen))
+        yield generator.choice(rows, batch_size, replace=False)

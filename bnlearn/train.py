@@ -1,6 +1,8 @@
-"""The training loop, its history, and evaluation."""
+"""The training loop, its history, evaluation, and statistics measured anew."""
 
-from collections.abc import Callable, Iterator
+import copy
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -8,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnlearn.data import batches
-from bnlearn.layers import Layer, cross_entropy
+from bnlearn.layers import BatchNorm, Layer, cross_entropy
 from bnlearn.optim import Optimizer
 from bnlearn.seeds import rng
 
-__all__ = ["History", "accuracy", "evaluate", "train"]
+__all__ = ["History", "accuracy", "evaluate", "train", "update_bn"]
 
 Loss = Callable[[NDArray, NDArray], tuple[float, NDArray]]
 
@@ -46,13 +48,14 @@ def train(
     y: NDArray,
     *,
     steps: int,
-    batch_size: int,
+    batch_size: int | None = None,
+    stream: Iterable[NDArray] | None = None,
     loss: Loss = cross_entropy,
     generator: np.random.Generator | None = None,
     progress: bool = False,
     on_step: Callable[[int], None] | None = None,
 ) -> History:
-    """Train `model` in place on shuffled mini-batches.
+    """Train `model` in place on shuffled mini-batches, or on those of a stream.
 
     Parameters
     ----------
@@ -65,7 +68,10 @@ def train(
     steps : int
         Number of optimiser steps.
     batch_size : int
-        Examples in a batch.
+        Examples in a batch; not with `stream`.
+    stream : iterable of ndarray of int, optional
+        The rows of each batch, for batches that are mixed in another way: at least
+        `steps` of them. They are collected before the first step.
     loss : callable
         Maps (output, target) to (loss, gradient of the output).
     generator : numpy.random.Generator, optional
@@ -83,20 +89,28 @@ def train(
     Raises
     ------
     ValueError
-        If `x` and `y` differ in length, `batch_size` does not fit, or `optimizer`
-        was made for another model.
+        If `x` and `y` differ in length, `batch_size` does not fit, the stream is too
+        short, both or neither of them are given, or `optimizer` was made for another
+        model.
+    IndexError
+        If the stream names a row that does not exist.
     """
     x, y = np.asarray(x), np.asarray(y)
     if len(x) != len(y):
         raise ValueError(f"train: expected x and y alike, got {len(x)} and {len(y)}")
     if optimizer.model is not model:
         raise ValueError("train: the optimizer was made for another model")
-    stream = batches(len(x), batch_size, rng() if generator is None else generator)
+    if (batch_size is None) == (stream is None):
+        raise ValueError("train: expected either batch_size or stream")
+    if stream is None:
+        given = batches(len(x), batch_size, rng() if generator is None else generator)
+    else:
+        given = _collected(stream, steps, len(x))
     history = History()
     model.train()
     with _quiet(), _bar(range(steps), progress) as counter:
         for step in counter:
-            rows = next(stream)
+            rows = next(given)
             value, dout = loss(model(x[rows]), y[rows])
             history.loss.append(value)
             if not np.isfinite(value):
@@ -137,6 +151,78 @@ def accuracy(model: Layer, x: NDArray, y: NDArray) -> float:
         raise TypeError(f"accuracy: expected integer labels, got {y.dtype}")
     with _evaluating(model):
         return float(np.mean(model(x).argmax(axis=1) == y))
+
+
+def update_bn(model: Layer, x: NDArray, *, batch_size: int) -> None:
+    """Measure the running statistics of every BatchNorm anew, with fixed weights.
+
+    They become the plain averages over the batches of x: of the means, and of the
+    unbiased variances. Parameters, modes and momenta stay as they are.
+
+    Parameters
+    ----------
+    model : Layer
+        Its batch norms that keep running statistics are changed in place.
+    x : ndarray
+        Inputs, cut into batches in the order that they have: mix them first if
+        neighbours are alike. A rest that does not fill a batch is left out.
+    batch_size : int
+        Examples in a batch. ``len(x)`` gives the statistics of all of x.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` does not fit, or a layer refuses a batch. Then nothing is
+        changed, as all work is done on a copy of the model.
+
+    Notes
+    -----
+    Name and result are those of ``torch.optim.swa_utils.update_bn``.
+
+    References
+    ----------
+    S. Ioffe, C. Szegedy. Batch Normalization: Accelerating Deep Network Training by
+    Reducing Internal Covariate Shift. ICML 2015, algorithm 2.
+    """
+    x = np.asarray(x)
+    if not 1 <= batch_size <= len(x):
+        raise ValueError(
+            f"update_bn: expected batch_size from 1 to {len(x)}, got {batch_size}"
+        )
+    twin = copy.deepcopy(model).train()
+    for norm in _tracking(twin):
+        norm.momentum = None  # the cumulative average
+        norm.running_mean[...], norm.running_var[...] = 0, 1  # whatever was in there
+        norm.num_batches_tracked[...] = 0
+    with _quiet():
+        for start in range(0, len(x) - batch_size + 1, batch_size):
+            twin(x[start : start + batch_size])
+    for norm, measured in zip(_tracking(model), _tracking(twin), strict=True):
+        norm.running_mean[...] = measured.running_mean
+        norm.running_var[...] = measured.running_var
+        norm.num_batches_tracked[...] = measured.num_batches_tracked
+
+
+def _tracking(model: Layer) -> list[BatchNorm]:
+    """List the batch norms that keep running statistics."""
+    found = [layer for layer in model.walk() if isinstance(layer, BatchNorm)]
+    return [layer for layer in found if layer.track_running_stats]
+
+
+def _collected(stream: Iterable[NDArray], steps: int, count: int) -> Iterator[NDArray]:
+    """Take `steps` batches of rows; refuse them before anything is trained."""
+    found = [np.asarray(rows) for rows in itertools.islice(stream, steps)]
+    if len(found) < steps:
+        raise ValueError(
+            f"train: expected a stream of at least {steps} batches, got {len(found)}"
+        )
+    for rows in found:
+        outside = rows[(rows < 0) | (rows >= count)]
+        if outside.size:
+            raise IndexError(
+                f"train: expected rows from 0 to {count - 1}, got {outside[0]}"
+            )
+    return iter(found)
 
 
 @contextmanager

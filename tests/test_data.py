@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits as original
 
-from bnlearn.data import Split, batches, load_digits
+from bnlearn.data import Split, batches, grouped_batches, load_digits
 
 
 def test_shapes_and_dtypes():
@@ -103,3 +103,49 @@ def test_bad_batch_sizes_are_refused_at_once(count, size):
     message = f"batches: expected batch_size from 1 to {count}, got {size}"
     with pytest.raises(ValueError, match=message):
         batches(count, size, np.random.default_rng(0))
+
+
+GROUPS = np.array([7, 7, 7, 2, 2, 2, 2, 5, 5, 5])
+
+
+@pytest.mark.parametrize(("per_batch", "size"), [(1, 3), (2, 5), (3, 10)])
+def test_grouped_batches_hold_few_groups(per_batch, size):
+    stream, met = grouped_batches(GROUPS, per_batch, size, np.random.default_rng(0)), []
+    for _ in range(100):
+        rows = next(stream)
+        assert len(rows) == len(set(rows)) == size
+        assert len(set(GROUPS[rows])) <= per_batch
+        met.append(frozenset(GROUPS[rows]))
+    assert set().union(*met) == {2, 5, 7}
+    assert max(map(len, met)) == per_batch
+
+
+def test_groups_are_equally_likely_and_all_their_rows_come():
+    stream = grouped_batches(GROUPS, 1, 2, np.random.default_rng(0))
+    drawn = np.array([next(stream) for _ in range(3000)])
+    share = np.bincount(GROUPS[drawn[:, 0]])[[2, 5, 7]] / 3000
+    np.testing.assert_allclose(share, 1 / 3, atol=0.04)  # one sd: 0.009
+    assert set(drawn.ravel()) == set(range(10))
+
+
+def test_grouped_batches_are_reproducible():
+    one, two = (
+        grouped_batches(GROUPS, 2, 4, np.random.default_rng(3)) for _ in range(2)
+    )
+    for _ in range(10):
+        np.testing.assert_array_equal(next(one), next(two))
+
+
+@pytest.mark.parametrize(
+    ("per_batch", "size", "message"),
+    [
+        (0, 2, "per_batch from 1 to 3, got 0"),
+        (4, 2, "per_batch from 1 to 3, got 4"),
+        (1, 4, "batch_size from 1 to 3, the size of the 1 smallest groups, got 4"),
+        (2, 7, "batch_size from 1 to 6"),
+        (2, 0, "got 0"),
+    ],
+)
+def test_groups_that_do_not_fill_a_batch_are_refused_at_once(per_batch, size, message):
+    with pytest.raises(ValueError, match=f"grouped_batches: expected .*{message}"):
+        grouped_batches(GROUPS, per_batch, size, np.random.default_rng(0))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnlearn import checks, layers, norms
+from bnlearn import checks, layers, norms, running
 from bnlearn.layers import norm
 from tests import judges
 from tests.test_mutants import mutate
@@ -424,20 +424,20 @@ MUTANTS = {
     ),
     "biased running variance": (
         norm,
-        "cache.var * (m / (m - 1))",
+        "running.unbiased(cache.var, m)",
         "cache.var",
         ["nn.functional.batch_norm", "native_batch_norm", "nn.BatchNorm2d"],
     ),
     "biased running variance of instance norm": (
         norm,
-        "cache.var.mean(axis=0) * (m / (m - 1))",
+        "running.unbiased(cache.var.mean(axis=0), m)",
         "cache.var.mean(axis=0)",
         ["nn.functional.instance_norm", "nn.InstanceNorm1d"],
     ),
     "momentum for the old value": (
-        norm,
-        "(1 - new) * self.running_mean + new * mean",
-        "new * self.running_mean + (1 - new) * mean",
+        running,
+        "(1 - momentum) * old + momentum * new",
+        "momentum * old + (1 - momentum) * new",
         ["nn.functional.batch_norm", "nn.functional.instance_norm", "nn.BatchNorm1d"],
     ),
     "batch statistics in evaluation": (

@@ -9,7 +9,7 @@ import inspect
 import numpy as np
 import pytest
 
-from bnlearn import core, experiment, norms, optim
+from bnlearn import core, data, experiment, norms, optim, running
 from bnlearn import train as training
 from bnlearn.layers import base, conv, dense, losses, networks, norm
 from tests import (
@@ -22,6 +22,7 @@ from tests import (
     test_layers,
     test_norms_oracle,
     test_optim,
+    test_running,
     test_train,
 )
 
@@ -112,6 +113,38 @@ def optimisers():
 def modes():
     for measure in (training.evaluate, training.accuracy):
         test_train.test_evaluation_restores_the_mode(measure)
+
+
+def averages():
+    shape = (6, 3)
+    test_running.test_exponential_average_is_pytorchs(shape, "f8", 1e-12, 0.1)
+    test_running.test_cumulative_average_is_pytorchs_and_the_plain_mean(shape)
+    test_running.test_corrected_average_of_one_value_is_that_value(0.1)
+
+
+def conversion():
+    for source, target in (("pytorch", "keras"), ("keras", "flax")):
+        test_running.test_conversion_keeps_the_weight_of_the_new_value(source, target)
+
+
+def moment_values():
+    for shape in test_running.SHAPES:
+        test_running.test_moments_by_two_passes(shape, "f8")
+    test_running.test_values_one_by_one()
+    test_running.test_two_parts((13, 3), 4)
+
+
+def statistics_anew():
+    test_train.check_update_bn(0.7)
+
+
+def failing_update():
+    test_train.test_update_bn_keeps_modes_and_reaches_layers_inside_others()
+
+
+def grouped_streams():
+    for case in ((1, 3), (2, 5)):
+        test_data.test_grouped_batches_hold_few_groups(*case)
 
 
 def streams():
@@ -329,20 +362,32 @@ MUTANTS = {
     ),
     "biased running variance": (
         norm,
-        "cache.var * (m / (m - 1)), new",
-        "cache.var, new",
+        "running.unbiased(cache.var, m)",
+        "cache.var",
         [layer_states, cumulative_average],
     ),
-    "momentum the other way round": (
+    "Bessel by the count of batches": (
         norm,
-        "self.running_mean[...] = (1 - new) * self.running_mean + new * mean",
-        "self.running_mean[...] = new * self.running_mean + (1 - new) * mean",
+        "running.unbiased(cache.var, m)",
+        "running.unbiased(cache.var, 1 + int(self.num_batches_tracked))",
         [layer_states],
+    ),
+    "Bessel upside down": (
+        running,
+        "(count / (count - 1))",
+        "((count - 1) / count)",
+        [layer_states, moment_values],
+    ),
+    "momentum the other way round": (
+        running,
+        "return (1 - momentum) * old + momentum * new",
+        "return momentum * old + (1 - momentum) * new",
+        [layer_states, averages],
     ),
     "running variance not updated": (
         norm,
-        "self.running_var[...] = (1 - new) * self.running_var + new * unbiased",
-        "pass",
+        "((self.running_mean, mean), (self.running_var, var)):",
+        "((self.running_mean, mean),):",
         [layer_states],
     ),
     "statistics learned in evaluation": (
@@ -361,10 +406,106 @@ MUTANTS = {
         [layer_states],
     ),
     "cumulative average off by one": (
+        running,
+        "exponential_average(old, new, 1 / count)",
+        "exponential_average(old, new, 1 / (1 + count))",
+        [cumulative_average, averages],
+    ),
+    "cumulative average taken for exponential": (
         norm,
-        "new = 1 / int(self.num_batches_tracked)",
-        "new = 1 / (1 + int(self.num_batches_tracked))",
-        [cumulative_average],
+        "if self.momentum is None:",
+        "if self.momentum is not None:",
+        [layer_states],
+    ),
+    "correction off by one step": (
+        running,
+        "math.expm1(steps * ",
+        "math.expm1((steps + 1) * ",
+        [averages],
+    ),
+    "correction without the minus": (
+        running,
+        "math.log1p(-momentum)",
+        "math.log(momentum)",
+        [averages],
+    ),
+    "all momenta converted": (
+        running,
+        "momentum if same else 1 - momentum",
+        "1 - momentum",
+        [conversion],
+    ),
+    "no momentum converted": (
+        running,
+        "momentum if same else 1 - momentum",
+        "momentum",
+        [conversion],
+    ),
+    "moments without the second pass": (
+        running,
+        "- count * np.squeeze(missed, axes) ** 2",
+        "+ count * np.squeeze(guess, axes) ** 2",
+        [moment_values],
+    ),
+    "channels on the last axis": (
+        running,
+        "if axis != 1)",
+        "if axis != x.ndim - 1 or x.ndim == 1)",
+        [moment_values],
+    ),
+    "Welford with the old mean twice": (
+        running,
+        "before * (value - mean)",
+        "before * before",
+        [moment_values],
+    ),
+    "Welford divides by the old count": (
+        running,
+        "moments.mean + before / count",
+        "moments.mean + before / max(moments.count, 1)",
+        [moment_values],
+    ),
+    "Chan without the means' distance": (
+        running,
+        "a.m2 + b.m2 + delta**2 * (a.count * b.count / count)",
+        "a.m2 + b.m2",
+        [moment_values],
+    ),
+    "Chan weighs by the wrong side": (
+        running,
+        "a.mean + delta * (b.count / count)",
+        "a.mean + delta * (a.count / count)",
+        [moment_values],
+    ),
+    "statistics not reset": (
+        training,
+        "norm.momentum = None  # the cumulative average",
+        "pass",
+        [statistics_anew],
+    ),
+    "counter not reset": (
+        training,
+        "        norm.num_batches_tracked[...] = 0\n",
+        "",
+        [statistics_anew],
+    ),
+    "only the mean measured anew": (
+        training,
+        "norm.running_var[...] = measured.running_var",
+        "pass",
+        [statistics_anew],
+    ),
+    "measured in evaluation mode": (
+        training,
+        "twin = copy.deepcopy(model).train()",
+        "twin = copy.deepcopy(model).eval()",
+        [statistics_anew],
+    ),
+    "measured on the model itself": (
+        training,
+        "twin = copy.deepcopy(model).train()",
+        "twin = model.train()",
+        [failing_update],
     ),
     "batches not counted": (
         norm,
@@ -372,10 +513,10 @@ MUTANTS = {
         "pass",
         [layer_states],
     ),
-    "empty batch learned": (
+    "empty batch not counted": (
         norm,
         "if m == 0:",
-        "if False:",
+        "if m == 0:\n            self.num_batches_tracked[...] -= 1",
         [empty_batches],
     ),
     "rows normalised instead of channels": (
@@ -467,6 +608,18 @@ MUTANTS = {
             "(1 - b1**step) / root"
         ),
         [optimisers],
+    ),
+    "groups not told apart": (
+        data,
+        "np.isin(groups, chosen)",
+        "groups == groups",
+        [grouped_streams],
+    ),
+    "rows drawn twice": (
+        data,
+        "generator.choice(rows, batch_size, replace=False)",
+        "generator.choice(rows, batch_size)",
+        [grouped_streams],
     ),
     "strides exchanged": (
         conv,

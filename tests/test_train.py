@@ -12,6 +12,7 @@ from bnlearn.layers import (
     BatchNorm,
     Linear,
     ReLU,
+    Residual,
     Sequential,
     Sigmoid,
     Tanh,
@@ -19,7 +20,7 @@ from bnlearn.layers import (
     mlp,
 )
 from bnlearn.optim import SGD, Adam
-from bnlearn.train import History, accuracy, evaluate, train
+from bnlearn.train import History, accuracy, evaluate, train, update_bn
 
 
 @pytest.fixture(scope="module")
@@ -395,3 +396,158 @@ def test_lists_are_taken_as_arrays():
     net = mlp((2, 3, 2), norm=True)
     train(net, SGD(net, 0.1), [[0.0, 1.0]] * 4, [0, 1, 0, 1], steps=2, batch_size=2)
     assert 0 <= accuracy(net, [[0.0, 1.0]] * 4, [0, 1, 0, 1]) <= 1
+
+
+# Batches from outside -----------------------------------------------------------------
+
+
+def test_stream_replaces_the_shuffle():
+    curves = []
+    for give in (False, True):
+        net, x, y = small()
+        generator = np.random.default_rng(4)
+        options = {"batch_size": 8, "generator": generator}
+        if give:
+            options = {"stream": batches(len(x), 8, generator)}
+        curves.append(train(net, SGD(net, lr=0.1), x, y, steps=12, **options).loss)
+    assert curves[0] == curves[1]
+
+
+def test_stream_says_what_each_batch_holds():
+    net, x, y = small(norm=False)
+    seen, rows = [], [[1, 5, 7], np.array([2, 2]), [0]]
+
+    def loss(output, target):
+        seen.append(target)
+        return 0.0, np.zeros_like(output)
+
+    train(net, SGD(net, lr=0.1), x, y, steps=3, stream=iter(rows), loss=loss)
+    for target, chosen in zip(seen, rows, strict=True):
+        np.testing.assert_array_equal(target, y[chosen])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, ValueError, "either batch_size or stream"),
+        ({"batch_size": 8, "stream": []}, ValueError, "either batch_size or stream"),
+        ({"stream": [[1, 2]] * 2}, ValueError, "at least 3 batches, got 2"),
+        ({"stream": [[1, 2], [3, 4], [5, 40]]}, IndexError, "0 to 39, got 40"),
+        ({"stream": [[1, 2], [3, -1], [5, 4]]}, IndexError, "0 to 39, got -1"),
+    ],
+)
+def test_bad_streams_are_refused_before_the_first_step(options, error, message):
+    net, x, y = small()
+    before = net.state_dict()
+    with pytest.raises(error, match=f"train: expected .*{message}"):
+        train(net, SGD(net, lr=0.1), x, y, steps=3, **options)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+# Statistics measured anew -------------------------------------------------------------
+
+
+def check_update_bn(momentum):
+    """Compare with PyTorch's function of the same name, after some training."""
+    x = np.random.default_rng(0).standard_normal((40, 5))
+    y = np.argmax(x[:, :3], axis=1)
+    net = mlp((5, 6, 4, 3), norm=True, generator=np.random.default_rng(1))
+    net[1].momentum = net[4].momentum = momentum
+    train(net, SGD(net, lr=0.3), x, y, steps=7, batch_size=10)
+    other = twin(net)
+    update_bn(net, x, batch_size=10)
+    loader = [torch.tensor(part) for part in np.split(x, 4)]
+    torch.optim.swa_utils.update_bn(loader, other)
+    for name, value in net.state_dict().items():
+        # float64, sums of ten values, four averages: some roundings.
+        np.testing.assert_allclose(
+            value, other.state_dict()[name].numpy(), rtol=1e-11, err_msg=name
+        )
+    assert net[1].num_batches_tracked == 4
+    assert net[1].momentum == net[4].momentum == momentum
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.7, None])
+def test_update_bn_is_pytorchs(momentum):
+    check_update_bn(momentum)
+
+
+def test_update_bn_of_everything_gives_the_statistics_of_the_data():
+    net, x, _ = small()
+    net[1].running_mean[...] = np.nan  # whatever was there is forgotten
+    before = net.parameters()
+    kept = {name: value.copy() for name, value in before.items()}
+    update_bn(net, x, batch_size=len(x))
+    hidden = net[0](x)
+    np.testing.assert_allclose(net[1].running_mean, hidden.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(net[1].running_var, hidden.var(axis=0, ddof=1))
+    for name, value in net.parameters().items():
+        assert value is before[name]
+        np.testing.assert_array_equal(value, kept[name])
+
+
+def test_update_bn_leaves_out_the_rest():
+    nets = [small()[0] for _ in range(2)]
+    x = small()[1]
+    update_bn(nets[0], x[:37], batch_size=9)
+    update_bn(nets[1], x[:36], batch_size=9)
+    for name, value in nets[0].state_dict().items():
+        np.testing.assert_array_equal(value, nets[1].state_dict()[name])
+
+
+def test_update_bn_keeps_modes_and_reaches_layers_inside_others():
+    frozen, inner = BatchNorm(5), BatchNorm(5, momentum=0.3)
+    free = BatchNorm(5, track_running_stats=False)
+    net = Sequential(frozen, Residual(Linear(5, 5), inner), free)
+    net.train()
+    frozen.eval()
+    update_bn(net, small()[1], batch_size=8)
+    assert [layer.training for layer in net.walk()] == [True, False, *[True] * 4]
+    assert (frozen.momentum, inner.momentum, free.momentum) == (0.1, 0.3, 0.1)
+    # A frozen layer is measured too, as in PyTorch.
+    assert frozen.num_batches_tracked == inner.num_batches_tracked == 5
+
+
+class Failing(ReLU):
+    """Fails on the batch whose first number is 99."""
+
+    def forward(self, x):
+        if x[0, 0] == 99:
+            raise ArithmeticError("planted")
+        return super().forward(x)
+
+
+THIRD_BATCH_FAILS = np.repeat([[1.0], [2.0], [99.0]], 2, axis=0) * np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("x", "batch_size", "error", "message"),
+    [
+        (np.ones((6, 3)), 0, ValueError, "update_bn: .*from 1 to 6, got 0"),
+        (np.ones((6, 3)), 7, ValueError, "update_bn: .*from 1 to 6, got 7"),
+        (np.ones((0, 3)), 1, ValueError, "update_bn: .*from 1 to 0, got 1"),
+        (np.ones((6, 3)), 1, ValueError, "more than 1 value per channel"),
+        (np.ones((6, 4)), 2, ValueError, "expected 3 channels"),
+        (THIRD_BATCH_FAILS, 2, ArithmeticError, "planted"),
+    ],
+)
+def test_update_bn_changes_nothing_when_it_fails(x, batch_size, error, message):
+    first, last = BatchNorm(3, momentum=0.2).eval(), BatchNorm(3)
+    first.running_mean[...] = 5
+    net = Sequential(Failing(), first, last)
+    before = net.state_dict()
+    with pytest.raises(error, match=message):
+        update_bn(net, x, batch_size=batch_size)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    assert [layer.training for layer in net.walk()] == [True, True, False, True]
+    assert (first.momentum, last.momentum) == (0.2, 0.1)
+
+
+def test_update_bn_without_norms_does_nothing():
+    net, x, _ = small(norm=False)
+    before = net.state_dict()
+    update_bn(net, x, batch_size=8)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bnlearn import norms
+from bnlearn import norms, running
 from bnlearn.checks import (
     check_dtype,
     check_eps,
@@ -120,11 +120,14 @@ class _Tracking(Norm):
             self._update_running_stats(cache)
         return y, cache
 
-    def _average(self, mean: NDArray, unbiased: NDArray, new: float) -> None:
-        """Give the newest statistics the weight `new` in the running ones."""
+    def _average(self, mean: NDArray, var: NDArray, count: int) -> None:
+        """Take the statistics of batch number `count` into the running ones."""
         with np.errstate(invalid="ignore", over="ignore"):  # as norms do with infinity
-            self.running_mean[...] = (1 - new) * self.running_mean + new * mean
-            self.running_var[...] = (1 - new) * self.running_var + new * unbiased
+            for old, new in ((self.running_mean, mean), (self.running_var, var)):
+                if self.momentum is None:
+                    old[...] = running.cumulative_average(old, new, count)
+                else:
+                    old[...] = running.exponential_average(old, new, self.momentum)
 
 
 class BatchNorm(_Tracking):
@@ -193,10 +196,8 @@ class BatchNorm(_Tracking):
         self.num_batches_tracked[...] += 1
         if m == 0:  # PyTorch counts an empty batch and learns nothing from it
             return
-        new = self.momentum
-        if new is None:
-            new = 1 / int(self.num_batches_tracked)
-        self._average(cache.mean, cache.var * (m / (m - 1)), new)
+        count = int(self.num_batches_tracked)
+        self._average(cache.mean, running.unbiased(cache.var, m), count)
 
 
 class InstanceNorm(_Tracking):
@@ -254,8 +255,8 @@ class InstanceNorm(_Tracking):
     def _update_running_stats(self, cache: norms.InstanceNormCache) -> None:
         m = cache.layout.view[2]
         if cache.x.size and self.momentum is not None:
-            unbiased = cache.var.mean(axis=0) * (m / (m - 1))
-            self._average(cache.mean.mean(axis=0), unbiased, self.momentum)
+            var = running.unbiased(cache.var.mean(axis=0), m)
+            self._average(cache.mean.mean(axis=0), var, 1)
 
 
 class LayerNorm(Norm):
