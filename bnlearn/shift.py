@@ -143,9 +143,7 @@ def probability(fitted: NDArray, x: NDArray) -> NDArray:
     return 0.5 * (1 + np.tanh(0.5 * (x @ fitted[:-1] + fitted[-1])))
 
 
-def density_ratio(
-    x_train: NDArray, x_use: NDArray, *, penalty: float = 1.0
-) -> NDArray:
+def density_ratio(x_train: NDArray, x_use: NDArray, *, penalty: float = 1.0) -> NDArray:
     r"""Estimate p_use(x) / p_train(x) at the training inputs, with a classifier.
 
     A logistic regression learns to tell the two samples apart. If q is its

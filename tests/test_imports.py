@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "layers": {"norms", "running"},
     "optim": {"layers"},
     "data": set(),
+    "shift": set(),
     "train": {"layers", "optim", "data"},
     "experiment": {"layers"},
     "gradcheck": set(),
