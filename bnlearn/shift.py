@@ -117,10 +117,11 @@ def logistic_regression(
         return w @ (np.logaddexp(0, z) - y * z) + ridge @ fitted**2 / 2
 
     fitted = np.zeros(rows.shape[1])
+    small = 1e-9 * (np.abs(rows).T @ w)  # in the units of the gradient
     for _ in range(max_steps):
         p = probability(fitted, x)
         gradient = rows.T @ (w * (p - y)) + ridge * fitted
-        if np.abs(gradient).max() < 1e-8 * len(x):
+        if (np.abs(gradient) <= small).all():
             return fitted
         curvature = (rows.T * (w * p * (1 - p))) @ rows + np.diag(ridge)
         step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
