@@ -86,7 +86,7 @@ def logistic_regression(
     ValueError
         If shapes do not fit, y holds other values, or `penalty` is not positive.
     RuntimeError
-        If the gradient is not small after `max_steps`.
+        If there is still something to gain after `max_steps`.
 
     Examples
     --------
@@ -117,17 +117,17 @@ def logistic_regression(
         return w @ (np.logaddexp(0, z) - y * z) + ridge @ fitted**2 / 2
 
     fitted = np.zeros(rows.shape[1])
-    small = 1e-9 * (np.abs(rows).T @ w)  # in the units of the gradient
     for _ in range(max_steps):
         p = probability(fitted, x)
         gradient = rows.T @ (w * (p - y)) + ridge * fitted
-        if (np.abs(gradient) <= small).all():
-            return fitted
         curvature = (rows.T * (w * p * (1 - p))) @ rows + np.diag(ridge)
         step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
-        # A full step may overshoot when p is near 0 or 1; a part of it goes down.
+        decrement = gradient @ step  # twice what is left to gain, whatever x's units
+        if decrement < 1e-14:
+            return fitted - step
+        # Far away a full step may overshoot; a part of it goes down.
         before, size = loss(fitted), 1.0
-        while loss(fitted - size * step) > before and size > 1e-6:
+        while decrement > 1e-6 and loss(fitted - size * step) > before:
             size /= 2
         fitted = fitted - size * step
     raise RuntimeError(f"logistic_regression: no minimum after {max_steps} steps")
