@@ -1,4 +1,4 @@
-"""The companion package of the book: batch normalization, written to be checked.
+"""The companion package of the book: the norms of deep learning, written to be checked.
 
 Importing it loads NumPy and nothing heavier. The pure functions are here; layers,
 optimisers, training, data and figures live in modules of their own.
@@ -9,6 +9,14 @@ from bnlearn.norms import (
     batch_norm_forward,
     batch_norm_inference,
     batch_norm_inference_backward,
+    group_norm_backward,
+    group_norm_forward,
+    instance_norm_backward,
+    instance_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+    rms_norm_backward,
+    rms_norm_forward,
 )
 
 __version__ = "0.1.0"
@@ -18,4 +26,12 @@ __all__ = [
     "batch_norm_forward",
     "batch_norm_inference",
     "batch_norm_inference_backward",
+    "group_norm_backward",
+    "group_norm_forward",
+    "instance_norm_backward",
+    "instance_norm_forward",
+    "layer_norm_backward",
+    "layer_norm_forward",
+    "rms_norm_backward",
+    "rms_norm_forward",
 ]

@@ -16,6 +16,7 @@ Analysis and Recommendations. The American Statistician 37(3), 1983.
 """
 
 import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +36,17 @@ def standardize(
     eps: float,
     scale: NDArray | None = None,
     shift: NDArray | None = None,
+    centred: bool = True,
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    r"""Standardise `x` over `axes`, then scale and shift each group.
+    r"""Standardise `x` over `axes`, then scale and shift.
 
     .. math::
 
         y = \text{scale} \cdot \frac{x - \mu}{\sqrt{v + \epsilon}} + \text{shift}
 
     where :math:`\mu` and :math:`v` are the mean and the biased variance over `axes`.
-    A group is the set of elements that share one mean.
+    A group is the set of elements that share one mean. Without centring,
+    :math:`\mu` is 0 and :math:`v` is the mean square.
 
     Parameters
     ----------
@@ -55,7 +58,10 @@ def standardize(
     eps : float
         Added to the variance inside the root, in the units of `x` squared.
     scale, shift : ndarray, optional
-        Of the statistics' shape. None stands for 1 and 0.
+        As many axes as `x`, the first of length 1; they broadcast over `x`. None
+        stands for 1 and 0.
+    centred : bool
+        Whether the mean is measured and subtracted.
 
     Returns
     -------
@@ -66,26 +72,51 @@ def standardize(
     var, inv_std : ndarray
         Biased variance and ``1 / sqrt(var + eps)``, in the dtype of `x`.
     """
+    y = np.empty(x.shape, x.dtype)
+    stats = [
+        standardize_part(x[part], y[part], axes, eps, scale, shift, centred)
+        for part in _parts(x, axes)
+    ]
+    mean, var, inv_std = _join(stats, np.concatenate)
+    return y, mean, var, inv_std
+
+
+def standardize_part(
+    x: NDArray,
+    y: NDArray,
+    axes: tuple[int, ...],
+    eps: float,
+    scale: NDArray | None,
+    shift: NDArray | None,
+    centred: bool,
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Fill `y` for groups that lie in `x` as a whole; return mean, var, inv_std."""
     count = x.dtype.type(_count(x, axes))
     blocks = _blocks(x, axes)
-    guess = _guess_mean(x[blocks[0][0]] if 0 in axes else x, axes)
+    guess = _guess_mean(x[blocks[0]], axes)
+    if not centred:
+        guess[...] = 0
     first, second = np.zeros((2, *guess.shape), x.dtype)
-    y = np.empty(x.shape, x.dtype)
-    for block, group in blocks:
-        left = np.subtract(x[block], guess[group], out=y[block])
-        first[group] += _sum(left, axes)
-        second[group] += _sum_of_products(left, left, axes)
-    missed = first / count
+    for block in blocks:
+        left = np.subtract(x[block], guess, out=y[block])
+        first += _sum(left, axes)
+        second += _sum_of_products(left, left, axes)
+    missed = first / count if centred else 0 * first
     var = np.maximum(second / count - missed * missed, 0)
     inv_std = 1 / np.sqrt(var + eps)
 
-    factor = inv_std if scale is None else inv_std * scale
-    offset = -missed * factor if shift is None else shift - missed * factor
-    for block, group in blocks:
+    # A scale with one value for each group joins inv_std; another one comes after it.
+    inside = scale is not None and _varies_inside(scale, axes)
+    factor = inv_std if scale is None or inside else inv_std * scale
+    offset = -missed * factor if shift is None or inside else shift - missed * factor
+    for block in blocks:
         part = y[block]
-        part *= factor[group]
-        part += offset[group]
-    return y, np.add(guess, missed, dtype=np.float64), var, inv_std
+        part *= factor
+        part += offset
+        if inside:
+            part *= scale
+            part += 0 if shift is None else shift
+    return np.add(guess, missed, dtype=np.float64), var, inv_std
 
 
 def standardize_backward(
@@ -95,16 +126,19 @@ def standardize_backward(
     inv_std: NDArray,
     axes: tuple[int, ...],
     *,
-    scale: NDArray | None = None,
+    scale: NDArray,
+    centred: bool = True,
 ) -> tuple[NDArray, NDArray, NDArray]:
     r"""Gradient of :func:`standardize` with respect to `x`, `scale` and `shift`.
 
     .. math::
 
-        dx = \frac{\text{scale}}{\sqrt{v + \epsilon}} \left( dy - \overline{dy}
-             - \hat{x} \, \overline{dy \cdot \hat{x}} \right)
+        dx = \frac{1}{\sqrt{v + \epsilon}} \left( g - \overline{g}
+             - \hat{x} \, \overline{g \hat{x}} \right), \qquad
+        g = \text{scale} \cdot dy
 
-    where a bar is the mean over `axes`. Exact for every `eps` in the root.
+    where a bar is the mean over `axes`. Exact for every `eps` in the root. Without
+    centring the middle term goes.
 
     Parameters
     ----------
@@ -116,7 +150,9 @@ def standardize_backward(
         What the forward pass returned.
     axes : tuple of int
         As in the forward pass.
-    scale : ndarray, optional
+    scale : ndarray
+        As in the forward pass; ones of the shape of `shift` where it had none.
+    centred : bool
         As in the forward pass.
 
     Returns
@@ -124,32 +160,68 @@ def standardize_backward(
     dx : ndarray
         Shape and dtype of `x`.
     dscale, dshift : ndarray
-        Shape of the statistics, dtype of `x`.
+        Shape of `scale`, dtype of `x`.
     """
+    dx = np.empty(x.shape, x.dtype)
+    dscale, dshift = np.zeros((2, *scale.shape), x.dtype)
+    for part in _parts(x, axes):
+        stats = mean[part], inv_std[part]
+        sums = backward_part(
+            dout[part], x[part], dx[part], *stats, axes, scale, centred
+        )
+        dscale += sums[0]
+        dshift += sums[1]
+    return dx, dscale, dshift
+
+
+def backward_part(
+    dout: NDArray,
+    x: NDArray,
+    dx: NDArray,
+    mean: NDArray,
+    inv_std: NDArray,
+    axes: tuple[int, ...],
+    scale: NDArray,
+    centred: bool,
+) -> tuple[NDArray, NDArray]:
+    """Fill `dx` for groups that lie in `x` as a whole; return dscale and dshift."""
     count = x.dtype.type(_count(x, axes))
     blocks = _blocks(x, axes)
     guess = mean.astype(x.dtype)
     missed = (mean - guess).astype(x.dtype)
-    sum_dout, sum_dout_left = np.zeros((2, *mean.shape), x.dtype)
-    dx = np.empty(x.shape, x.dtype)
-    for block, group in blocks:
-        left = np.subtract(x[block], guess[group], out=dx[block])
-        sum_dout[group] += _sum(dout[block], axes)
-        sum_dout_left[group] += _sum_of_products(dout[block], left, axes)
-    sum_dout_x_hat = (sum_dout_left - missed * sum_dout) * inv_std
+    # dscale and dshift are sums too, over the axes on which scale has length 1. What
+    # these have in common with the axes of the mean is summed first, and only once.
+    shared = tuple([axis for axis in range(x.ndim) if scale.shape[axis] == 1])
+    both = tuple([axis for axis in axes if axis in shared])
+    terms = []
+    for block in blocks:
+        left = np.subtract(x[block], guess, out=dx[block])
+        terms.append(
+            (_sum(dout[block], both), _sum_of_products(dout[block], left, both))
+        )
+    sum_dout, sum_dout_left = _join(terms, sum)
+    dshift = _sum(sum_dout, shared)
+    dscale = _sum_of_products(sum_dout_left, inv_std, shared)
+    dscale -= _sum_of_products(sum_dout, missed * inv_std, shared)
 
-    # x_hat = (left - missed) * inv_std, so that dout - mean(dout) - x_hat * mean(...)
-    # is dout + slope * left + level.
-    slope = sum_dout_x_hat * inv_std / -count
-    level = sum_dout / -count - slope * missed
-    factor = inv_std if scale is None else inv_std * scale
-    for block, group in blocks:
+    inside = _varies_inside(scale, axes)
+    if inside:
+        sum_g = _sum_of_products(sum_dout, scale, axes)
+        sum_g_left = _sum_of_products(sum_dout_left, scale, axes)
+        factor = inv_std
+    else:
+        sum_g, sum_g_left, factor = sum_dout, sum_dout_left, inv_std * scale
+    # x_hat = (left - missed) * inv_std, so that g - mean(g) - x_hat * mean(g * x_hat)
+    # is g + slope * left + level.
+    slope = (sum_g_left - missed * sum_g) * inv_std * inv_std / -count
+    level = sum_g / -count - slope * missed if centred else 0 * sum_g
+    for block in blocks:
         part = dx[block]
-        part *= slope[group]
-        part += level[group]
-        part += dout[block]
-        part *= factor[group]
-    return dx, sum_dout_x_hat, sum_dout
+        part *= slope
+        part += level
+        part += dout[block] * scale if inside else dout[block]
+        part *= factor
+    return dscale, dshift
 
 
 def _count(x: NDArray, axes: tuple[int, ...]) -> int:
@@ -157,16 +229,31 @@ def _count(x: NDArray, axes: tuple[int, ...]) -> int:
     return math.prod([x.shape[axis] for axis in axes]) or 1
 
 
-def _blocks(x: NDArray, axes: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Cut the first axis into blocks of at most BLOCK elements and BLOCK_ROWS rows.
+def _parts(x: NDArray, axes: tuple[int, ...]) -> list[slice]:
+    """Cut the first axis where groups end: into blocks, or not at all."""
+    # Half a block, as the products of a part take room beside it.
+    return [slice(None)] if 0 in axes else _cut(x, BLOCK // 2)
 
-    Each comes with the slice of the statistics that belongs to it: all of them where
-    the first axis is averaged, so that blocks add up.
-    """
+
+def _blocks(x: NDArray, axes: tuple[int, ...]) -> list[slice]:
+    """Cut the first axis where groups run along it: into blocks whose sums add up."""
+    return _cut(x, BLOCK) if 0 in axes else [slice(None)]
+
+
+def _cut(x: NDArray, size: int) -> list[slice]:
+    """Cut the first axis into blocks of at most `size` elements and BLOCK_ROWS rows."""
     rows = max(len(x), 1)
-    step = max(1, min(BLOCK_ROWS, BLOCK * rows // max(x.size, 1)))
-    blocks = [slice(start, start + step) for start in range(0, rows, step)]
-    return [(block, slice(None) if 0 in axes else block) for block in blocks]
+    step = max(1, min(BLOCK_ROWS, size * rows // max(x.size, 1)))
+    return [slice(start, start + step) for start in range(0, rows, step)]
+
+
+def _join(
+    results: list[tuple[NDArray, ...]], how: Callable[[tuple[NDArray, ...]], NDArray]
+) -> Iterator[NDArray]:
+    """Put the results of several parts or blocks together, entry by entry."""
+    if len(results) == 1:
+        return iter(results[0])
+    return map(how, zip(*results, strict=True))
 
 
 def _guess_mean(sample: NDArray, axes: tuple[int, ...]) -> NDArray:
@@ -181,21 +268,32 @@ def _guess_mean(sample: NDArray, axes: tuple[int, ...]) -> NDArray:
     return guess
 
 
+def _varies_inside(scale: NDArray, axes: tuple[int, ...]) -> bool:
+    """Tell whether `scale` has more than one value in a group."""
+    return any(scale.shape[axis] > 1 for axis in axes)
+
+
 def _sum(a: NDArray, axes: tuple[int, ...]) -> NDArray:
     """Sum over `axes`, which stay as length 1.
 
     A product with a vector of ones runs in BLAS: several times faster than
     ``a.sum(axis=0)``, and more accurate, since it keeps several partial sums.
     """
+    if not axes:
+        return a
     if axes == (0,):
         return (np.ones(len(a), a.dtype) @ a)[np.newaxis]
     partial = (a @ np.ones(a.shape[-1], a.dtype))[..., np.newaxis]
-    return partial.sum(axis=axes[:-1], keepdims=True)
+    return partial.sum(axis=axes[:-1], keepdims=True) if axes[1:] else partial
 
 
 def _sum_of_products(a: NDArray, b: NDArray, axes: tuple[int, ...]) -> NDArray:
-    """Sum ``a * b`` over `axes` without storing the product."""
+    """Sum ``a * b`` over `axes` without storing the product; b may be broadcast."""
+    if not axes:
+        return a * b
+    if a.ndim == 2 and len(axes) == 1 and b.shape[1 - axes[0]] == 1:
+        return b.T @ a if axes == (0,) else a @ b.T
     if axes == (0,):
         return np.einsum("nc,nc->c", a, b)[np.newaxis]
     partial = np.vecdot(a, b)[..., np.newaxis]
-    return partial.sum(axis=axes[:-1], keepdims=True)
+    return partial.sum(axis=axes[:-1], keepdims=True) if axes[1:] else partial

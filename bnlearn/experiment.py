@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -88,10 +88,10 @@ def _listen(layer: Layer, name: str, found: Trace) -> None:
 
 def sweep(
     run: Callable[..., ArrayLike],
-    seeds: Sequence[int],
+    seeds: Iterable[int],
     *,
     progress: bool = True,
-    **settings: Sequence[object],
+    **settings: Iterable[object],
 ) -> NDArray:
     """Call `run` for every combination of settings and every seed.
 
@@ -100,7 +100,7 @@ def sweep(
     run : callable
         Called as ``run(name=value, ..., seed=seed)``; returns a number or an array,
         of the same shape each time.
-    seeds : sequence of int
+    seeds : iterable of int
         As from :func:`bnlearn.seeds.seeds`.
     progress : bool
         Show a progress bar (tqdm); ``TQDM_DISABLE=1`` turns all of them off.
@@ -116,7 +116,10 @@ def sweep(
     Raises
     ------
     ValueError
-        If there are no seeds or no values for a setting.
+        If there are no seeds or no values for a setting, one setting is called
+        ``seed``, or `run` returned arrays of different shapes.
+    TypeError
+        If the values of a setting are no list: one number, or a text.
 
     Examples
     --------
@@ -127,11 +130,23 @@ def sweep(
     """
     from tqdm import tqdm
 
-    axes = {**settings, "seed": seeds}
-    empty = [name for name, values in axes.items() if not len(values)]
-    if empty:
-        raise ValueError(f"sweep: expected at least one value for {', '.join(empty)}")
+    if "seed" in settings:
+        raise ValueError("sweep: expected the seeds in `seeds`, got a setting `seed`")
+    axes = {n: _values(n, values) for n, values in {**settings, "seed": seeds}.items()}
     points = list(itertools.product(*axes.values()))
     shown = tqdm(points) if progress else points
-    found = np.array([run(**dict(zip(axes, point, strict=True))) for point in shown])
-    return found.reshape(*map(len, axes.values()), *found.shape[1:])
+    found = [np.asarray(run(**dict(zip(axes, point, strict=True)))) for point in shown]
+    shapes = {result.shape for result in found}
+    if len(shapes) > 1:
+        raise ValueError(f"sweep: expected results of one shape, got {sorted(shapes)}")
+    return np.array(found).reshape(*map(len, axes.values()), *found[0].shape)
+
+
+def _values(name: str, values: Iterable[object]) -> list[object]:
+    """List the values of one argument; a text would fall into its letters."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"sweep: expected a list of values for {name}, got {values!r}")
+    listed = list(values)
+    if not listed:
+        raise ValueError(f"sweep: expected at least one value for {name}")
+    return listed

@@ -1,16 +1,20 @@
-"""Batch normalization as pure functions: forward, backward, training, inference.
+"""The norms as pure functions: batch, layer, instance, group and RMS normalization.
+
+Every norm is one operation, :func:`bnlearn.core.standardize`: a choice of what shares
+one mean (its :class:`Layout`), a scale gamma and a shift beta. Only batch norm has a
+second form, with given statistics, for use after training.
 
 Channels are on axis 1, ``(N, C, *spatial)``, as in PyTorch. No argument is ever
 changed. float32 in gives float32 out; float16 is computed in float32; integers are
-refused. The mean in a cache is float64 whatever x is: float32 cannot hold the mean of
-a channel finely enough when it is large beside the deviation.
+refused. The mean in a cache is float64 whatever x is: float32 cannot hold a mean
+finely enough when it is large beside the deviation.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from numbers import Real
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -19,26 +23,113 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from bnlearn.core import standardize, standardize_backward
 
 __all__ = [
+    "LAYOUTS",
     "BatchNormCache",
     "BatchNormInferenceCache",
+    "GroupNormCache",
+    "InstanceNormCache",
+    "LayerNormCache",
+    "Layout",
+    "NormCache",
+    "RMSNormCache",
+    "batch_layout",
     "batch_norm_backward",
     "batch_norm_forward",
     "batch_norm_inference",
     "batch_norm_inference_backward",
+    "group_layout",
+    "group_norm_backward",
+    "group_norm_forward",
+    "instance_layout",
+    "instance_norm_backward",
+    "instance_norm_forward",
+    "layer_layout",
+    "layer_norm_backward",
+    "layer_norm_forward",
+    "rms_norm_backward",
+    "rms_norm_forward",
 ]
 
-# Elements in NumPy's buffer while a norm runs. The default of 8192 makes broadcasts
-# over rows and planes up to twice as slow. Leaving np.errstate restores it.
-BUFFER = 2048
+# Elements in NumPy's buffer while a norm runs, for statistics over the rows of a matrix
+# and for all others. The default of 8192 makes broadcasts over rows and planes up to
+# twice as slow. Leaving np.errstate restores it.
+BUFFER_ROWS, BUFFER = 2048, 512
 
 
-class BatchNormCache(NamedTuple):
-    """What :func:`batch_norm_backward` needs, and what a reader may want to see.
+class Layout(NamedTuple):
+    """How a norm sees its input: what shares a mean, and what shares a gamma.
+
+    Attributes
+    ----------
+    view : tuple of int
+        The shape that x is given, without a copy.
+    axes : tuple of int
+        The axes of the view over which the mean and the variance are taken.
+    scale : tuple of int
+        The shape of gamma and beta in the view; 1 wherever they are shared.
+    """
+
+    view: tuple[int, ...]
+    axes: tuple[int, ...]
+    scale: tuple[int, ...]
+
+    @property
+    def stats(self) -> tuple[int, ...]:
+        """The shape of mean and variance in the view."""
+        return tuple(
+            1 if axis in self.axes else size for axis, size in enumerate(self.view)
+        )
+
+
+def batch_layout(shape: tuple[int, ...]) -> Layout:
+    r"""Batch norm of (N, C) or (N, C, \*spatial): all that belongs to one channel."""
+    n, c, *spatial = shape
+    if not spatial:
+        return Layout((n, c), (0,), (1, c))
+    return Layout((n, c, math.prod(spatial)), (0, 2), (1, c, 1))
+
+
+def layer_layout(
+    shape: tuple[int, ...], normalized_shape: Sequence[int] | int
+) -> Layout:
+    """Layer and RMS norm: the last axes, which have the sizes `normalized_shape`."""
+    sizes = _sizes(normalized_shape)
+    inner = math.prod(sizes)
+    outer = math.prod(shape[: len(shape) - len(sizes)])
+    return Layout((outer, inner), (1,), (1, inner))
+
+
+def instance_layout(shape: tuple[int, ...]) -> Layout:
+    r"""Instance norm of (N, C, \*spatial): one channel of one example."""
+    n, c, *spatial = shape
+    return Layout((n, c, math.prod(spatial)), (2,), (1, c, 1))
+
+
+def group_layout(shape: tuple[int, ...], num_groups: int) -> Layout:
+    r"""Group norm of (N, C, \*spatial): `num_groups` runs of channels, per example."""
+    n, c, *spatial = shape
+    size = c // num_groups
+    view = (n, num_groups, size, math.prod(spatial))
+    return Layout(view, (2, 3), (1, num_groups, size, 1))
+
+
+# The whole family. RMS norm shares the layout of layer norm and leaves out the mean.
+LAYOUTS: dict[str, Callable[..., Layout]] = {
+    "batch": batch_layout,
+    "layer": layer_layout,
+    "instance": instance_layout,
+    "group": group_layout,
+    "rms": layer_layout,
+}
+
+
+class NormCache(NamedTuple):
+    """What a backward pass needs, and what a reader may want to see.
 
     `x`, `gamma` and `beta` are the forward pass's own arguments, not copies: do not
-    change them before the backward pass. `mean`, `var` (biased) and `inv_std` have
-    one value per channel. `x_hat` is computed from them when asked for, so that the
-    cache holds no second array of the size of `x`.
+    change them before the backward pass. `mean`, `var` (biased) and `inv_std` have one
+    value for each group of elements that share a mean. `x_hat` is computed from them
+    when asked for, so that the cache holds no second array of the size of `x`.
     """
 
     x: NDArray
@@ -47,31 +138,59 @@ class BatchNormCache(NamedTuple):
     mean: NDArray
     var: NDArray
     inv_std: NDArray
+    layout: Layout
 
     @property
     def x_hat(self) -> NDArray:
         """The standardised input, in the shape and dtype of `x`."""
-        return _x_hat(self.x, self.mean, self.inv_std)
+        view = _computable(self.x).reshape(self.layout.view)
+        mean, inv_std = (
+            a.reshape(self.layout.stats) for a in (self.mean, self.inv_std)
+        )
+        with np.errstate(invalid="ignore", over="ignore"):
+            return _as_given(_affine(view, mean, inv_std), self.x)
 
 
-class BatchNormInferenceCache(NamedTuple):
-    """What :func:`batch_norm_inference_backward` needs.
+class BatchNormCache(NormCache):
+    """Of :func:`batch_norm_forward`; statistics of shape (C,)."""
 
-    The same fields as :class:`BatchNormCache`, with the running statistics in `mean`
-    and `var`. It is a type of its own because the two derivatives differ.
+    __slots__ = ()
+
+
+class BatchNormInferenceCache(NormCache):
+    """Of :func:`batch_norm_inference`; the running statistics, of shape (C,).
+
+    It is a type of its own because the two derivatives differ.
     """
 
-    x: NDArray
-    gamma: NDArray | None
-    beta: NDArray | None
-    mean: NDArray
-    var: NDArray
-    inv_std: NDArray
+    __slots__ = ()
 
-    @property
-    def x_hat(self) -> NDArray:
-        """The input standardised by the running statistics."""
-        return _x_hat(self.x, self.mean, self.inv_std)
+
+class LayerNormCache(NormCache):
+    """Of :func:`layer_norm_forward`; statistics of the shape of the leading axes."""
+
+    __slots__ = ()
+
+
+class InstanceNormCache(NormCache):
+    """Of :func:`instance_norm_forward`; statistics of shape (N, C)."""
+
+    __slots__ = ()
+
+
+class GroupNormCache(NormCache):
+    """Of :func:`group_norm_forward`; statistics of shape (N, num_groups)."""
+
+    __slots__ = ()
+
+
+class RMSNormCache(NormCache):
+    """Of :func:`rms_norm_forward`; statistics of the shape of the leading axes.
+
+    `mean` is zero and `var` the mean square, since nothing is subtracted.
+    """
+
+    __slots__ = ()
 
 
 def batch_norm_forward(
@@ -129,24 +248,14 @@ def batch_norm_forward(
     array([-1.6667,  0.3333,  0.3333,  1.    ])
     """
     name = "batch_norm_forward"
-    x, gamma, beta = _check_inputs(name, x, gamma, beta, eps)
+    x, gamma, beta = _check_channels(name, x, gamma, beta, eps)
     if len(x) * math.prod(x.shape[2:]) == 1:
         raise ValueError(
             f"{name}: expected more than 1 value per channel, got x of shape {x.shape}"
         )
-    view, axes = _channel_view(_computable(x))
-    with np.errstate(invalid="ignore", over="ignore"):
-        np.setbufsize(BUFFER)
-        y, mean, var, inv_std = standardize(
-            view,
-            axes,
-            eps=eps,
-            scale=_per_channel(gamma, view),
-            shift=_per_channel(beta, view),
-        )
-        y = _as_given(y, x)
-    stats = (mean.ravel(), var.ravel(), inv_std.ravel())
-    return y, BatchNormCache(x, gamma, beta, *stats)
+    layout = batch_layout(x.shape)
+    y, *cache = _forward(layout, x, gamma, beta, eps, x.shape[1:2])
+    return y, BatchNormCache(*cache)
 
 
 def batch_norm_backward(
@@ -194,20 +303,8 @@ def batch_norm_backward(
     >>> (dx[:, 0] * 18).round(6)
     array([-1., 11., -7., -3.])
     """
-    name = "batch_norm_backward"
-    dout = _check_dout(name, dout, cache, BatchNormCache)
-    view, axes = _channel_view(_computable(cache.x))
-    with np.errstate(invalid="ignore", over="ignore"):
-        np.setbufsize(BUFFER)
-        dx, dgamma, dbeta = standardize_backward(
-            _channel_view(_computable(dout))[0].astype(view.dtype, copy=False),
-            view,
-            _per_channel(cache.mean, view, np.float64),
-            _per_channel(cache.inv_std, view),
-            axes,
-            scale=_per_channel(cache.gamma, view),
-        )
-        return _gradients(dx, dgamma, dbeta, cache)
+    dout = _check_dout("batch_norm_backward", dout, cache, BatchNormCache)
+    return _backward(dout, cache)
 
 
 def batch_norm_inference(
@@ -259,22 +356,23 @@ def batch_norm_inference(
     array([ 1., -1.])
     """
     name = "batch_norm_inference"
-    x, gamma, beta = _check_inputs(name, x, gamma, beta, eps)
-    mean = _check_vector(name, "running_mean", running_mean, x)
-    var = _check_vector(name, "running_var", running_var, x)
+    x, gamma, beta = _check_channels(name, x, gamma, beta, eps)
+    mean = _check_channel_vector(name, "running_mean", running_mean, x)
+    var = _check_channel_vector(name, "running_var", running_var, x)
     if (var < 0).any():
         raise ValueError(
             f"{name}: expected running_var without negative values, got {var.min()}"
         )
-    view, _ = _channel_view(_computable(x))
+    layout = batch_layout(x.shape)
     mean, var = mean.astype(np.float64), var.astype(np.float64)
     inv_std = 1 / np.sqrt(var + eps)
-    cache = BatchNormInferenceCache(x, gamma, beta, mean, var, inv_std)
+    cache = BatchNormInferenceCache(x, gamma, beta, mean, var, inv_std, layout)
     factor = inv_std if gamma is None else inv_std * gamma
+    view = _computable(x).reshape(layout.view)
     with np.errstate(invalid="ignore", over="ignore"):
-        y = _affine(view, mean, factor)
+        y = _affine(view, mean.reshape(layout.stats), factor.reshape(layout.stats))
         if beta is not None:
-            y += _per_channel(beta, view)
+            y += _as_scale(beta, layout, view)
         return _as_given(y, x), cache
 
 
@@ -313,50 +411,475 @@ def batch_norm_inference_backward(
     """
     name = "batch_norm_inference_backward"
     dout = _check_dout(name, dout, cache, BatchNormInferenceCache)
-    view, axes = _channel_view(_computable(dout))
-    gamma, inv_std = cache.gamma, cache.inv_std
+    layout, gamma, inv_std = cache.layout, cache.gamma, cache.inv_std
     factor = inv_std if gamma is None else inv_std * gamma
-    x_hat, _ = _channel_view(_computable(cache.x_hat))
+    view, x_hat = (_computable(a).reshape(layout.view) for a in (dout, cache.x_hat))
     with np.errstate(invalid="ignore", over="ignore"):
-        dgamma = np.sum(view * x_hat, axis=axes, dtype=np.float64)
-        dbeta = np.sum(view, axis=axes, dtype=np.float64)
-        dx = view * _per_channel(factor, view)
+        dgamma = np.sum(view * x_hat, axis=layout.axes, dtype=np.float64)
+        dbeta = np.sum(view, axis=layout.axes, dtype=np.float64)
+        dx = view * _as_scale(factor, layout, view)
         return _gradients(dx, dgamma, dbeta, cache)
 
 
-def _channel_view(x: NDArray) -> tuple[NDArray, tuple[int, ...]]:
-    """View `x` as (N, C) or (N, C, positions); return it with the axes to average."""
-    if x.ndim == 2:
-        return x, (0,)
-    return x.reshape(*x.shape[:2], math.prod(x.shape[2:])), (0, 2)
+def layer_norm_forward(
+    x: ArrayLike,
+    normalized_shape: Sequence[int] | int,
+    gamma: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    *,
+    eps: float = 1e-5,
+) -> tuple[NDArray, LayerNormCache]:
+    r"""Layer normalization: statistics over the last axes of each example.
+
+    .. math::
+
+        y = \gamma \frac{x - \mu}{\sqrt{v + \epsilon}} + \beta
+
+    :math:`\mu` and :math:`v` are the mean and the biased variance over the axes that
+    `normalized_shape` names, for each index of the other axes.
+
+    Parameters
+    ----------
+    x : array_like, shape (\*, \*normalized_shape)
+        Input, in any units.
+    normalized_shape : int or sequence of int
+        Sizes of the last axes of `x`.
+    gamma, beta : array_like of shape `normalized_shape`, optional
+        Scale and shift of each element. None stands for 1 and 0.
+    eps : float
+        Positive; added to the variance inside the root, in units of x squared.
+
+    Returns
+    -------
+    y : ndarray
+        Shape and dtype of `x`.
+    cache : LayerNormCache
+        For :func:`layer_norm_backward`.
+
+    Raises
+    ------
+    TypeError
+        If an array is not of a floating dtype.
+    ValueError
+        If `x` does not end with `normalized_shape`, another shape does not fit, or
+        `eps` is not positive.
+
+    References
+    ----------
+    J. L. Ba, J. R. Kiros, G. E. Hinton. Layer Normalization. arXiv 1607.06450, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, cache = layer_norm_forward(np.array([[0.0, 6.0, 6.0, 8.0]]), 4)
+    >>> float(cache.mean[0]), y.round(4)
+    (5.0, array([[-1.6667,  0.3333,  0.3333,  1.    ]]))
+    """
+    name = "layer_norm_forward"
+    x, sizes = _check_trailing(name, x, normalized_shape, eps)
+    gamma = _check_parameter(name, "gamma", gamma, sizes)
+    beta = _check_parameter(name, "beta", beta, sizes)
+    layout = layer_layout(x.shape, sizes)
+    stats = x.shape[: x.ndim - len(sizes)]
+    y, *cache = _forward(layout, x, gamma, beta, eps, stats)
+    return y, LayerNormCache(*cache)
 
 
-def _per_channel(
-    a: NDArray | None, view: NDArray, dtype: DTypeLike | None = None
-) -> NDArray | None:
-    """Shape a vector with one value per channel so that it broadcasts over `view`.
+def layer_norm_backward(
+    dout: ArrayLike, cache: LayerNormCache
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    r"""Gradients of :func:`layer_norm_forward`.
 
-    It is cast to `dtype`, by default that of `view`: a wider factor would make NumPy
-    convert the whole array back and forth.
+    .. math::
+
+        dx = \frac{1}{\sqrt{v + \epsilon}} \left( g - \overline{g}
+             - \hat{x} \, \overline{g \hat{x}} \right), \qquad g = \gamma \, dy
+
+    A bar is the mean over `normalized_shape`. dgamma and dbeta are the sums of
+    dy x_hat and of dy over all that shares a gamma.
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to y, of y's shape.
+    cache : LayerNormCache
+        From the forward pass.
+
+    Returns
+    -------
+    dx : ndarray
+        Shape and dtype of `x`.
+    dgamma, dbeta : ndarray or None
+        Shapes and dtypes of `gamma` and `beta`; None for what was not given.
+
+    Raises
+    ------
+    TypeError
+        If `cache` is not a LayerNormCache or `dout` is not of a floating dtype.
+    ValueError
+        If `dout` does not have the shape of `x`.
+    """
+    dout = _check_dout("layer_norm_backward", dout, cache, LayerNormCache)
+    return _backward(dout, cache)
+
+
+def instance_norm_forward(
+    x: ArrayLike,
+    gamma: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    *,
+    eps: float = 1e-5,
+) -> tuple[NDArray, InstanceNormCache]:
+    r"""Instance normalization: statistics of one channel of one example.
+
+    .. math::
+
+        y = \gamma \frac{x - \mu}{\sqrt{v + \epsilon}} + \beta
+
+    :math:`\mu` and :math:`v` are the mean and the biased variance over the spatial
+    positions.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, \*spatial)
+        Input, in any units. At least two positions.
+    gamma, beta : array_like, shape (C,), optional
+        Scale and shift of each channel. None stands for 1 and 0.
+    eps : float
+        Positive; added to the variance inside the root, in units of x squared.
+
+    Returns
+    -------
+    y : ndarray
+        Shape and dtype of `x`.
+    cache : InstanceNormCache
+        For :func:`instance_norm_backward`.
+
+    Raises
+    ------
+    TypeError
+        If an array is not of a floating dtype.
+    ValueError
+        If a shape does not fit, `eps` is not positive, or there is one position.
+
+    References
+    ----------
+    D. Ulyanov, A. Vedaldi, V. Lempitsky. Instance Normalization: The Missing
+    Ingredient for Fast Stylization. arXiv 1607.08022, 2016.
+    """
+    name = "instance_norm_forward"
+    x, gamma, beta = _check_channels(name, x, gamma, beta, eps)
+    if math.prod(x.shape[2:]) == 1:
+        raise ValueError(
+            f"{name}: expected more than 1 spatial position, got x of shape {x.shape}"
+        )
+    layout = instance_layout(x.shape)
+    y, *cache = _forward(layout, x, gamma, beta, eps, x.shape[:2])
+    return y, InstanceNormCache(*cache)
+
+
+def instance_norm_backward(
+    dout: ArrayLike, cache: InstanceNormCache
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    r"""Gradients of :func:`instance_norm_forward`.
+
+    .. math::
+
+        dx = \frac{1}{\sqrt{v + \epsilon}} \left( g - \overline{g}
+             - \hat{x} \, \overline{g \hat{x}} \right), \qquad g = \gamma \, dy
+
+    A bar is the mean over the positions. dgamma and dbeta are the sums of
+    dy x_hat and of dy over all that shares a gamma.
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to y, of y's shape.
+    cache : InstanceNormCache
+        From the forward pass.
+
+    Returns
+    -------
+    dx : ndarray
+        Shape and dtype of `x`.
+    dgamma, dbeta : ndarray or None
+        Shapes and dtypes of `gamma` and `beta`; None for what was not given.
+
+    Raises
+    ------
+    TypeError
+        If `cache` is not a InstanceNormCache or `dout` is not of a floating dtype.
+    ValueError
+        If `dout` does not have the shape of `x`.
+    """
+    dout = _check_dout("instance_norm_backward", dout, cache, InstanceNormCache)
+    return _backward(dout, cache)
+
+
+def group_norm_forward(
+    x: ArrayLike,
+    num_groups: int,
+    gamma: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    *,
+    eps: float = 1e-5,
+) -> tuple[NDArray, GroupNormCache]:
+    r"""Group normalization: statistics of a group of channels of one example.
+
+    .. math::
+
+        y = \gamma \frac{x - \mu}{\sqrt{v + \epsilon}} + \beta
+
+    :math:`\mu` and :math:`v` are the mean and the biased variance over C / num_groups
+    neighbouring channels and all spatial positions.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C) or (N, C, \*spatial)
+        Input, in any units.
+    num_groups : int
+        Number of groups; divides C.
+    gamma, beta : array_like, shape (C,), optional
+        Scale and shift of each *channel*. None stands for 1 and 0.
+    eps : float
+        Positive; added to the variance inside the root, in units of x squared.
+
+    Returns
+    -------
+    y : ndarray
+        Shape and dtype of `x`.
+    cache : GroupNormCache
+        For :func:`group_norm_backward`.
+
+    Raises
+    ------
+    TypeError
+        If an array is not of a floating dtype.
+    ValueError
+        If `num_groups` does not divide the channels, another shape does not fit,
+        `eps` is not positive, or the batch is a single group of one value.
+
+    References
+    ----------
+    Y. Wu, K. He. Group Normalization. ECCV 2018.
+    """
+    name = "group_norm_forward"
+    x, gamma, beta = _check_channels(name, x, gamma, beta, eps)
+    check_groups(name, num_groups, x.shape[1])
+    layout = group_layout(x.shape, num_groups)
+    if x.size == num_groups:  # as PyTorch: a single example, every group one value
+        raise ValueError(
+            f"{name}: expected more than 1 value per group, got x of shape {x.shape} "
+            f"and num_groups={num_groups}"
+        )
+    y, *cache = _forward(layout, x, gamma, beta, eps, layout.view[:2])
+    return y, GroupNormCache(*cache)
+
+
+def group_norm_backward(
+    dout: ArrayLike, cache: GroupNormCache
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    r"""Gradients of :func:`group_norm_forward`.
+
+    .. math::
+
+        dx = \frac{1}{\sqrt{v + \epsilon}} \left( g - \overline{g}
+             - \hat{x} \, \overline{g \hat{x}} \right), \qquad g = \gamma \, dy
+
+    A bar is the mean over the group. dgamma and dbeta are the sums of
+    dy x_hat and of dy over all that shares a gamma.
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to y, of y's shape.
+    cache : GroupNormCache
+        From the forward pass.
+
+    Returns
+    -------
+    dx : ndarray
+        Shape and dtype of `x`.
+    dgamma, dbeta : ndarray or None
+        Shapes and dtypes of `gamma` and `beta`; None for what was not given.
+
+    Raises
+    ------
+    TypeError
+        If `cache` is not a GroupNormCache or `dout` is not of a floating dtype.
+    ValueError
+        If `dout` does not have the shape of `x`.
+    """
+    dout = _check_dout("group_norm_backward", dout, cache, GroupNormCache)
+    return _backward(dout, cache)
+
+
+def rms_norm_forward(
+    x: ArrayLike,
+    normalized_shape: Sequence[int] | int,
+    gamma: ArrayLike | None = None,
+    *,
+    eps: float | None = None,
+) -> tuple[NDArray, RMSNormCache]:
+    r"""Root mean square normalization: layer norm that subtracts no mean.
+
+    .. math::
+
+        y = \gamma \frac{x}{\sqrt{\overline{x^2} + \epsilon}}
+
+    The bar is the mean over the axes that `normalized_shape` names.
+
+    Parameters
+    ----------
+    x : array_like, shape (\*, \*normalized_shape)
+        Input, in any units.
+    normalized_shape : int or sequence of int
+        Sizes of the last axes of `x`.
+    gamma : array_like of shape `normalized_shape`, optional
+        Scale of each element. None stands for 1.
+    eps : float, optional
+        Positive; added to the mean square inside the root. None stands for the
+        machine epsilon of the dtype computed in, as in PyTorch.
+
+    Returns
+    -------
+    y : ndarray
+        Shape and dtype of `x`.
+    cache : RMSNormCache
+        For :func:`rms_norm_backward`.
+
+    Raises
+    ------
+    TypeError
+        If an array is not of a floating dtype.
+    ValueError
+        If `x` does not end with `normalized_shape`, `gamma` has another shape, or
+        `eps` is not positive.
+
+    References
+    ----------
+    B. Zhang, R. Sennrich. Root Mean Square Layer Normalization. NeurIPS 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, _ = rms_norm_forward(np.array([[3.0, -4.0, 0.0, 0.0]]), 4)
+    >>> y.round(4)
+    array([[ 1.2, -1.6,  0. ,  0. ]])
+    """
+    name = "rms_norm_forward"
+    x, sizes = _check_trailing(name, x, normalized_shape, eps)
+    gamma = _check_parameter(name, "gamma", gamma, sizes)
+    eps = float(np.finfo(_computable(x).dtype).eps) if eps is None else eps
+    layout = layer_layout(x.shape, sizes)
+    stats = x.shape[: x.ndim - len(sizes)]
+    y, *cache = _forward(layout, x, gamma, None, eps, stats, centred=False)
+    return y, RMSNormCache(*cache)
+
+
+def rms_norm_backward(
+    dout: ArrayLike, cache: RMSNormCache
+) -> tuple[NDArray, NDArray | None]:
+    r"""Gradients of :func:`rms_norm_forward`.
+
+    .. math::
+
+        dx = \frac{1}{\sqrt{\overline{x^2} + \epsilon}} \left( g
+             - \hat{x} \, \overline{g \hat{x}} \right), \qquad g = \gamma \, dy
+
+    A bar is the mean over `normalized_shape`. Nothing was subtracted, so the mean of
+    g stays.
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to y, of y's shape.
+    cache : RMSNormCache
+        From the forward pass.
+
+    Returns
+    -------
+    dx : ndarray
+        Shape and dtype of `x`.
+    dgamma : ndarray or None
+        Shape and dtype of `gamma`; None for what was not given.
+
+    Raises
+    ------
+    TypeError
+        If `cache` is not a RMSNormCache or `dout` is not of a floating dtype.
+    ValueError
+        If `dout` does not have the shape of `x`.
+    """
+    dout = _check_dout("rms_norm_backward", dout, cache, RMSNormCache)
+    return _backward(dout, cache)[:2]
+
+
+def _forward(
+    layout: Layout,
+    x: NDArray,
+    gamma: NDArray | None,
+    beta: NDArray | None,
+    eps: float,
+    stats: tuple[int, ...],
+    centred: bool = True,
+) -> tuple[object, ...]:
+    """Return y and the fields of a cache; every norm comes through here."""
+    view = _computable(x).reshape(layout.view)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.setbufsize(BUFFER_ROWS if layout.axes == (0,) else BUFFER)
+        y, *found = standardize(
+            view,
+            layout.axes,
+            eps=eps,
+            scale=_as_scale(gamma, layout, view),
+            shift=_as_scale(beta, layout, view),
+            centred=centred,
+        )
+        y = _as_given(y, x)
+    mean, var, inv_std = (a.reshape(stats) for a in found)
+    return y, x, gamma, beta, mean, var, inv_std, layout
+
+
+def _backward(
+    dout: NDArray, cache: NormCache
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """Return dx, dgamma and dbeta; every norm comes through here."""
+    layout = cache.layout
+    view = _computable(cache.x).reshape(layout.view)
+    ones = np.ones(layout.scale, view.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.setbufsize(BUFFER_ROWS if layout.axes == (0,) else BUFFER)
+        gradients = standardize_backward(
+            _computable(dout).reshape(layout.view).astype(view.dtype, copy=False),
+            view,
+            cache.mean.reshape(layout.stats),
+            cache.inv_std.reshape(layout.stats),
+            layout.axes,
+            scale=ones if cache.gamma is None else _as_scale(cache.gamma, layout, view),
+            centred=not isinstance(cache, RMSNormCache),
+        )
+        return _gradients(*gradients, cache)
+
+
+def _as_scale(a: NDArray | None, layout: Layout, view: NDArray) -> NDArray | None:
+    """Shape gamma or beta so that it broadcasts over `view`.
+
+    It is cast to the dtype of `view`: a wider factor would make NumPy convert the
+    whole array back and forth.
     """
     if a is None:
         return None
-    a = a.astype(view.dtype if dtype is None else dtype, copy=False)
-    return a[np.newaxis] if view.ndim == 2 else a[np.newaxis, :, np.newaxis]
+    return a.astype(view.dtype, copy=False).reshape(layout.scale)
 
 
 def _affine(view: NDArray, mean: NDArray, factor: NDArray) -> NDArray:
     """Compute ``(view - mean) * factor`` with the digits that float64 would keep."""
     guess = mean.astype(view.dtype)
-    y = view - _per_channel(guess, view)
-    y *= _per_channel(factor, view)
-    y += _per_channel((guess - mean) * factor, view)
+    y = view - guess
+    y *= factor.astype(view.dtype, copy=False)
+    y += ((guess - mean) * factor).astype(view.dtype)
     return y
-
-
-def _x_hat(x: NDArray, mean: NDArray, inv_std: NDArray) -> NDArray:
-    with np.errstate(invalid="ignore", over="ignore"):
-        return _as_given(_affine(_channel_view(_computable(x))[0], mean, inv_std), x)
 
 
 def _computable(x: NDArray) -> NDArray:
@@ -370,27 +893,32 @@ def _as_given(y: NDArray, x: NDArray) -> NDArray:
 
 
 def _gradients(
-    dx: NDArray,
-    dgamma: NDArray,
-    dbeta: NDArray,
-    cache: BatchNormCache | BatchNormInferenceCache,
+    dx: NDArray, dgamma: NDArray, dbeta: NDArray, cache: NormCache
 ) -> tuple[NDArray, NDArray | None, NDArray | None]:
     """Give gradients the shapes and dtypes of what they belong to."""
     gamma, beta = cache.gamma, cache.beta
     return (
         _as_given(dx, cache.x),
-        None if gamma is None else dgamma.ravel().astype(gamma.dtype),
-        None if beta is None else dbeta.ravel().astype(beta.dtype),
+        None if gamma is None else _as_given(dgamma, gamma),
+        None if beta is None else _as_given(dbeta, beta),
     )
 
 
-def _check_inputs(
+def _sizes(normalized_shape: Sequence[int] | int) -> tuple[int, ...]:
+    """Return a normalized_shape as a tuple; a number stands for one axis."""
+    if isinstance(normalized_shape, Integral):
+        return (int(normalized_shape),)
+    return tuple(normalized_shape)
+
+
+def _check_channels(
     name: str,
     x: ArrayLike,
     gamma: ArrayLike | None,
     beta: ArrayLike | None,
     eps: float,
 ) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """Check the arguments of a norm that has one gamma and beta per channel."""
     x = _check_floating(name, "x", x)
     if x.ndim < 2:
         raise ValueError(
@@ -398,9 +926,30 @@ def _check_inputs(
             f"got shape {x.shape}"
         )
     check_eps(name, eps)
-    gamma = None if gamma is None else _check_vector(name, "gamma", gamma, x)
-    beta = None if beta is None else _check_vector(name, "beta", beta, x)
+    gamma, beta = (
+        None if value is None else _check_channel_vector(name, argument, value, x)
+        for argument, value in (("gamma", gamma), ("beta", beta))
+    )
     return x, gamma, beta
+
+
+def _check_trailing(
+    name: str,
+    x: ArrayLike,
+    normalized_shape: Sequence[int] | int,
+    eps: float | None,
+) -> tuple[NDArray, tuple[int, ...]]:
+    """Check the arguments of a norm over the last axes; return x and their sizes."""
+    x = _check_floating(name, "x", x)
+    sizes = check_normalized_shape(name, normalized_shape)
+    if x.shape[-len(sizes) :] != sizes:
+        raise ValueError(
+            f"{name}: expected x to end with normalized_shape {sizes}, "
+            f"got shape {x.shape}"
+        )
+    if eps is not None:
+        check_eps(name, eps)
+    return x, sizes
 
 
 def check_eps(name: str, eps: float) -> None:
@@ -434,13 +983,65 @@ def check_dtype(name: str, what: str, dtype: DTypeLike) -> None:
         )
 
 
+def check_groups(name: str, num_groups: int, channels: int) -> None:
+    """Refuse, in the name of `name`, groups that do not divide the channels.
+
+    Raises
+    ------
+    TypeError
+        If their number is not an integer.
+    ValueError
+        If it is not positive or does not divide `channels`.
+    """
+    if not isinstance(num_groups, Integral):
+        raise TypeError(
+            f"{name}: expected num_groups to be an integer, got {num_groups!r}"
+        )
+    if num_groups < 1 or channels % num_groups:
+        raise ValueError(
+            f"{name}: expected num_groups to divide the {channels} channels, "
+            f"got {num_groups}"
+        )
+
+
+def check_normalized_shape(
+    name: str, normalized_shape: Sequence[int] | int
+) -> tuple[int, ...]:
+    """Return `normalized_shape` as a tuple, or refuse it in the name of `name`.
+
+    Raises
+    ------
+    TypeError
+        If it is neither an integer nor a sequence of integers.
+    ValueError
+        If it is empty or has a negative size.
+    """
+    try:
+        sizes = _sizes(normalized_shape)
+    except TypeError:
+        sizes = (None,)
+    if not all(isinstance(size, Integral) for size in sizes):
+        raise TypeError(
+            f"{name}: expected normalized_shape to be an integer or a sequence of "
+            f"integers, got {normalized_shape!r}"
+        )
+    if not sizes or min(sizes) < 0:
+        raise ValueError(
+            f"{name}: expected normalized_shape with at least one size and none "
+            f"negative, got {normalized_shape!r}"
+        )
+    return tuple(int(size) for size in sizes)
+
+
 def _check_floating(name: str, argument: str, value: ArrayLike) -> NDArray:
     array = np.asarray(value)
     check_dtype(name, f"{argument} of dtype", array.dtype)
     return array
 
 
-def _check_vector(name: str, argument: str, value: ArrayLike, x: NDArray) -> NDArray:
+def _check_channel_vector(
+    name: str, argument: str, value: ArrayLike, x: NDArray
+) -> NDArray:
     array = _check_floating(name, argument, value)
     if array.shape != x.shape[1:2]:
         raise ValueError(
@@ -450,8 +1051,23 @@ def _check_vector(name: str, argument: str, value: ArrayLike, x: NDArray) -> NDA
     return array
 
 
+def _check_parameter(
+    name: str, argument: str, value: ArrayLike | None, sizes: tuple[int, ...]
+) -> NDArray | None:
+    """Check a gamma or beta with one value for each element of normalized_shape."""
+    if value is None:
+        return None
+    array = _check_floating(name, argument, value)
+    if array.shape != sizes:
+        raise ValueError(
+            f"{name}: expected {argument} of shape {sizes}, that of normalized_shape, "
+            f"got shape {array.shape}"
+        )
+    return array
+
+
 def _check_dout(
-    name: str, dout: ArrayLike, cache: object, kind: Callable[..., object]
+    name: str, dout: ArrayLike, cache: object, kind: type[NormCache]
 ) -> NDArray:
     if not isinstance(cache, kind):
         raise TypeError(

@@ -15,6 +15,7 @@ from bnlearn.layers import (
     Layer,
     Linear,
     ReLU,
+    Residual,
     Sequential,
     Sigmoid,
     Tanh,
@@ -420,6 +421,174 @@ def test_mlp():
     assert "6.bias" in normed.parameters()
     assert isinstance(mlp((3, 2, 2), norm=False, activation=Tanh)[1], Tanh)
     assert len(mlp((3, 2), norm=True).layers) == 1
+
+
+class ChannelScale(Layer):
+    """Stands for any norm that is not ours."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.count = count
+
+    def forward(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize("sizes", [(6, 5, 4, 3), (6, 5, 3), (6, 3)], ids=str)
+def test_mlp_takes_a_maker_of_norms(sizes):
+    asked = []
+
+    def norm(count):
+        asked.append(count)
+        return ChannelScale(count)
+
+    nets = [
+        mlp(sizes, norm=kind, generator=np.random.default_rng(3))
+        for kind in (norm, BatchNorm, True, np.True_, False, np.False_, None)
+    ]
+    assert asked == list(sizes[1:-1])
+    kinds = [[type(layer).__name__ for layer in net.layers] for net in nets]
+    hidden = len(sizes) - 2
+    assert kinds[0] == ["Linear", "ChannelScale", "ReLU"] * hidden + ["Linear"]
+    assert kinds[1] == kinds[2] == kinds[3]
+    assert kinds[3] == ["Linear", "BatchNorm", "ReLU"] * hidden + ["Linear"]
+    assert kinds[4] == kinds[5] == kinds[6] == ["Linear", "ReLU"] * hidden + ["Linear"]
+    # Only BatchNorm takes the bias away; all have the same weights.
+    biased = [True, False, False, False, True, True, True]
+    for net, bias in zip(nets, biased, strict=True):
+        linears = [layer for layer in net.layers if isinstance(layer, Linear)]
+        assert all(("bias" in layer.parameters()) == bias for layer in linears[:-1])
+        assert "bias" in linears[-1].parameters()
+        for ours, first in zip(linears, nets[0].layers[::3], strict=True):
+            np.testing.assert_array_equal(ours.weight, first.weight)
+    # Each call of the maker is another layer.
+    assert len({id(layer) for layer in nets[0].walk()}) == len(nets[0].layers) + 1
+
+
+def test_mlp_keeps_the_options_of_a_norm():
+    net = mlp((4, 3, 2), norm=lambda n: BatchNorm(n, momentum=None, eps=0.1))
+    assert (net[1].num_features, net[1].momentum, net[1].eps) == (3, None, 0.1)
+    assert "0.bias" not in net.parameters()
+
+
+@pytest.mark.parametrize("norm", ["batch", 1, BatchNorm(3)], ids=["word", "1", "layer"])
+def test_mlp_refuses_other_norms(norm):
+    with pytest.raises(TypeError, match="mlp: expected norm True, False or a callab"):
+        mlp((4, 3, 2), norm=norm)
+
+
+# Residual
+
+
+class TorchResidual(torch.nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def residuals():
+    """Make a network with a residual part inside another one, twice."""
+    ours = Sequential(
+        Linear(6, 4),
+        Residual(
+            Linear(4, 5), BatchNorm(5), Residual(Linear(5, 5), Tanh()), Linear(5, 4)
+        ),
+        Linear(4, 3),
+    )
+    nn = torch.nn
+    theirs = nn.Sequential(
+        nn.Linear(6, 4),
+        TorchResidual(
+            nn.Linear(4, 5),
+            nn.BatchNorm1d(5),
+            TorchResidual(nn.Linear(5, 5), nn.Tanh()),
+            nn.Linear(5, 4),
+        ),
+        nn.Linear(4, 3),
+    ).double()
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    return ours, theirs
+
+
+def residuals_follow_pytorch():
+    ours, theirs = residuals()
+    for mode in (True, False):
+        ours.train(mode)
+        theirs.train(mode)
+        theirs.zero_grad()
+        rng = np.random.default_rng(5)
+        check_against_torch(ours, theirs, rng.random((7, 6)), rng.random((7, 3)))
+
+
+def test_residual_equals_pytorch():
+    residuals_follow_pytorch()
+
+
+def test_names_inside_residuals_are_those_of_pytorch():
+    ours, theirs = residuals()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert list(ours.parameters()) == [name for name, _ in theirs.named_parameters()]
+    assert "1.2.0.weight" in ours.parameters()
+    assert [place for place, _ in ours.leaves()] == (
+        ["0", "1.0", "1.1", "1.2.0", "1.2.1", "1.3", "2"]
+    )
+    ours.eval()
+    assert not any(layer.training for layer in ours.walk())
+
+
+def test_residual_by_central_differences():
+    from tests.test_gradcheck import layer_gradients
+
+    ours = residuals()[0]
+    x = np.random.default_rng(2).uniform(0.1, 2, (5, 6))
+    assert len(layer_gradients(ours, x)) == 1 + len(ours.parameters())
+
+
+@pytest.mark.parametrize("out", [1, 3, 5])
+def test_residual_refuses_a_branch_that_changes_the_shape(out):
+    # An output of one column would broadcast.
+    layer = Residual(Linear(4, out))
+    refuse(
+        lambda: layer(np.ones((5, 4))),
+        ValueError,
+        f"Residual: expected layers that keep the shape (5, 4), got (5, {out})",
+    )
+
+
+def test_residual_of_nothing_and_of_lists():
+    x = np.array([[1.0, -2.0]])
+    assert Residual()(x).tolist() == [[2, -4]]
+    assert Residual(BatchNorm(2).eval())([[0.0, 0.0]]).tolist() == [[0, 0]]
+
+
+def test_residual_changes_no_argument():
+    layer = Residual(ReLU())
+    x, dout = np.random.default_rng(0).standard_normal((2, 5, 4))
+    for array in (x, dout):
+        array.flags.writeable = False
+    for result in (layer(x), layer.backward(dout)):
+        assert not np.shares_memory(result, x)
+        assert not np.shares_memory(result, dout)
+    with pytest.raises(
+        ValueError, match=r"expected dout of shape \(5, 4\), got \(4,\)"
+    ):
+        layer.backward(np.ones(4))
+
+
+def shared_layers():
+    relu, linear = ReLU(), Linear(3, 3)
+    for make, places in [
+        (lambda: Sequential(linear, relu, Linear(3, 3), relu), "ReLU as 1 and 3"),
+        (lambda: Sequential(linear, Residual(relu, linear)), "Linear as 0 and 1.1"),
+        (lambda: Residual(linear, linear), "Linear as 0 and 1"),
+    ]:
+        refuse(make, ValueError, "expected each layer once, got the same " + places)
+
+
+def test_a_layer_in_two_places_is_refused():
+    # It keeps one input: its backward pass would be wrong for the first place.
+    shared_layers()
+    linear = Linear(3, 3)
+    Sequential(linear), Sequential(linear, ReLU())
 
 
 def test_modes_reach_every_layer():

@@ -9,13 +9,15 @@ import inspect
 import numpy as np
 import pytest
 
-from bnlearn import core, data, norms, optim, shift
+from bnlearn import core, data, experiment, norms, optim, shift
 from bnlearn import train as training
-from bnlearn.layers import base, dense, losses, norm
+from bnlearn.layers import base, conv, dense, losses, networks, norm
 from tests import (
     oracle,
+    test_conv,
     test_core,
     test_data,
+    test_experiment,
     test_gradcheck,
     test_layers,
     test_norms_oracle,
@@ -64,8 +66,9 @@ def float16():
 def blocks():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(core, "BLOCK", 10)
-        for shape, axes, stats in test_core.CASES:
-            test_core.compare(shape, axes, stats, "f8")
+        for shape, axes, param in test_core.CASES:
+            for centred in (True, False):
+                test_core.compare(shape, axes, param, "f8", centred=centred)
 
 
 def large_mean():
@@ -150,6 +153,72 @@ def coins():
     test_data.test_toss_has_the_ratio_that_it_says()
 
 
+def convolutions():
+    for case in test_conv.CONVOLUTIONS:
+        test_conv.check_torch(*test_conv.convolution(case))
+
+
+def convolutions_by_loops():
+    for case in test_conv.CONVOLUTIONS:
+        test_conv.check_slow(*test_conv.convolution(case))
+
+
+def convolutions_by_differences():
+    for case in test_conv.CONVOLUTIONS[:3]:
+        test_conv.check_differences(*test_conv.convolution(case)[:2])
+
+
+def adjoints():
+    for case in test_conv.CONVOLUTIONS:
+        test_conv.check_adjoint(*test_conv.convolution(case, bias=False))
+    for case in test_conv.POOLS:
+        test_conv.check_adjoint(*test_conv.pool(case))
+
+
+def pools():
+    for case in test_conv.POOLS:
+        test_conv.check_torch(*test_conv.pool(case))
+
+
+def pools_by_differences():
+    for case in test_conv.POOLS[:3]:
+        test_conv.check_differences(*test_conv.pool(case)[:2])
+
+
+def refused_images():
+    for make in test_conv.LAYERS.values():
+        for case in test_conv.REFUSED_INPUT.values():
+            test_conv.test_bad_input_is_refused_and_changes_nothing(make, *case)
+
+
+def refused_sizes():
+    for case in test_conv.REFUSED_SIZES.values():
+        test_conv.test_bad_sizes_are_refused(conv.AvgPool2d, *case)
+
+
+def flattened():
+    test_conv.test_flatten_equals_pytorch((4, 3, 2, 5))
+
+
+def initial_weights():
+    test_conv.test_initial_weights()
+    test_layers.test_initial_weights()
+
+
+def norms_in_networks():
+    test_layers.test_mlp_takes_a_maker_of_norms((6, 5, 4, 3))
+
+
+def one_column_would_broadcast():
+    test_layers.test_residual_refuses_a_branch_that_changes_the_shape(1)
+
+
+def words_as_settings():
+    test_experiment.test_sweep_refuses_before_the_first_run(
+        [0], {"kind": "plain"}, TypeError, "values for kind, got 'plain'"
+    )
+
+
 # name: (module, what it says, what it would say by mistake, who must find it)
 MUTANTS = {
     "variance by m - 1": (
@@ -202,26 +271,26 @@ MUTANTS = {
     ),
     "mean term forgotten": (
         core,
-        "sum_dout / -count - slope * missed",
+        "sum_g / -count - slope * missed",
         "-slope * missed",
         [training_values, central_differences],
     ),
     "x_hat term forgotten": (
         core,
-        "sum_dout_x_hat * inv_std / -count",
-        "0 * sum_dout_x_hat",
+        "(sum_g_left - missed * sum_g) * inv_std * inv_std / -count",
+        "0 * sum_g",
         [training_values, central_differences],
     ),
     "statistics as constants": (
         core,
-        "        part *= slope[group]\n        part += level[group]\n",
+        "        part *= slope\n        part += level\n",
         "        part *= 0\n",
         [training_values, central_differences],
     ),
     "gamma forgotten in dx": (
         core,
-        "        part *= factor[group]\n    return dx",
-        "        part *= inv_std[group]\n    return dx",
+        "        part *= factor\n    return dscale",
+        "        part *= inv_std\n    return dscale",
         [training_values, central_differences],
     ),
     "count of rows instead of values": (
@@ -238,8 +307,8 @@ MUTANTS = {
     ),
     "blocks do not add up": (
         core,
-        "sum_dout[group] += _sum",
-        "sum_dout[group] = _sum",
+        "return map(how, zip(*results, strict=True))",
+        "return iter(results[0])",
         [blocks],
     ),
     "guess of infinity": (
@@ -250,26 +319,29 @@ MUTANTS = {
     ),
     "gamma and beta exchanged": (
         norms,
-        "scale=_per_channel(gamma, view),\n            shift=_per_channel(beta, view)",
-        "scale=_per_channel(beta, view),\n            shift=_per_channel(gamma, view)",
+        "scale=_as_scale(gamma, layout, view),\n            shift=_as_scale(beta",
+        "shift=_as_scale(gamma, layout, view),\n            scale=_as_scale(beta",
         [training_values, central_differences],
     ),
     "dgamma and dbeta exchanged": (
         norms,
-        "dx, dgamma, dbeta = standardize_backward(",
-        "dx, dbeta, dgamma = standardize_backward(",
+        "return _gradients(*gradients, cache)",
+        "return _gradients(gradients[0], gradients[2], gradients[1], cache)",
         [training_values, central_differences],
     ),
     "gamma twice": (
         norms,
-        "dx = view * _per_channel(factor, view)",
-        "dx = view * _per_channel(factor * gamma, view)",
+        "dx = view * _as_scale(factor, layout, view)",
+        "dx = view * _as_scale(factor * gamma, layout, view)",
         [inference_values, central_differences],
     ),
     "inference projects like training": (
         norms,
-        "dx = view * _per_channel(factor, view)",
-        "dx = (view - view.mean(axes, keepdims=True)) * _per_channel(factor, view)",
+        "dx = view * _as_scale(factor, layout, view)",
+        (
+            "dx = (view - view.mean(layout.axes, keepdims=True)) "
+            "* _as_scale(factor, layout, view)"
+        ),
         [inference_values, central_differences],
     ),
     "inference with eps outside": (
@@ -280,7 +352,7 @@ MUTANTS = {
     ),
     "inference without beta": (
         norms,
-        "y += _per_channel(beta, view)",
+        "y += _as_scale(beta, layout, view)",
         "pass",
         [inference_values],
     ),
@@ -292,8 +364,8 @@ MUTANTS = {
     ),
     "biased running variance": (
         norm,
-        "unbiased = var * (m / (m - 1))",
-        "unbiased = var",
+        "cache.var * (m / (m - 1)), new",
+        "cache.var, new",
         [layer_states, cumulative_average],
     ),
     "momentum the other way round": (
@@ -310,18 +382,17 @@ MUTANTS = {
     ),
     "statistics learned in evaluation": (
         norm,
-        "        y, self._cache = norms.batch_norm_inference(",
+        "            return norms.batch_norm_inference(",
         (
-            "        norms.batch_norm_forward(x); self._cache = "
-            "norms.batch_norm_forward(x)[1]; self._update_running_stats()\n"
-            "        y, self._cache = norms.batch_norm_inference("
+            "            self._update_running_stats(norms.batch_norm_forward(x)[1])\n"
+            "            return norms.batch_norm_inference("
         ),
         [layer_states],
     ),
     "batch statistics in evaluation": (
         norm,
-        "if self.training or not self.track_running_stats:\n            y",
-        "if True:\n            y",
+        "if not self.training and self.track_running_stats:",
+        "if False:",
         [layer_states],
     ),
     "cumulative average off by one": (
@@ -344,8 +415,8 @@ MUTANTS = {
     ),
     "rows normalised instead of channels": (
         norm,
-        "return x.size // x.shape[1] if x.shape[1] else 0",
-        "return len(x)",
+        "m = cache.x.size // self.num_features if self.num_features else 0",
+        "m = len(cache.x)",
         [lambda: oracle.check_layer((4, 3, 5))],
     ),
     "ReLU by dout": (
@@ -510,6 +581,222 @@ MUTANTS = {
         "(1 - q[use])[: len(train)] / q[train]",
         [coins],
     ),
+    "strides exchanged": (
+        conv,
+        "windows[:, :, ::down, ::right]",
+        "windows[:, :, ::right, ::down]",
+        [convolutions, convolutions_by_loops, pools],
+    ),
+    "paddings exchanged": (
+        conv,
+        "(0, 0), (0, 0), (top, top), (left, left)",
+        "(0, 0), (0, 0), (left, left), (top, top)",
+        [convolutions, pools],
+    ),
+    "padding forgotten in dx": (
+        conv,
+        "padded[:, :, top : top + height, left : left + width]",
+        "padded[:, :, :height, :width]",
+        [convolutions, convolutions_by_loops, convolutions_by_differences, adjoints],
+    ),
+    "padding on one side alone": (
+        conv,
+        "(0, 0), (0, 0), (top, top), (left, left)",
+        "(0, 0), (0, 0), (2 * top, 0), (left, left)",
+        [convolutions, convolutions_by_loops, pools, adjoints],
+    ),
+    "padding by the border": (
+        conv,
+        "(top, top), (left, left)))",
+        "(top, top), (left, left)), 'edge')",
+        [convolutions, convolutions_by_loops, pools, adjoints],
+    ),
+    "kernel flipped": (
+        conv,
+        "np.tensordot(self.weight, self._windows(x)",
+        "np.tensordot(self.weight[:, :, ::-1, ::-1], self._windows(x)",
+        [convolutions, convolutions_by_loops, convolutions_by_differences],
+    ),
+    "kernel flipped in dx": (
+        conv,
+        "np.tensordot(self.weight, dout",
+        "np.tensordot(self.weight[:, :, ::-1, ::-1], dout",
+        [convolutions, convolutions_by_loops, convolutions_by_differences, adjoints],
+    ),
+    "kernel transposed": (
+        conv,
+        "((1, 2, 3), (1, 4, 5))",
+        "((1, 2, 3), (1, 5, 4))",
+        [convolutions, convolutions_by_loops, convolutions_by_differences],
+    ),
+    "convolution without bias": (
+        conv,
+        "y += self.bias[",
+        "0 * self.bias[",
+        [convolutions, convolutions_by_loops],
+    ),
+    "bias gradient of a convolution averaged": (
+        conv,
+        "dout.sum(axis=(0, 2, 3))",
+        "dout.mean(axis=(0, 2, 3))",
+        [convolutions, convolutions_by_loops, convolutions_by_differences],
+    ),
+    "weight gradient averaged over the images": (
+        conv,
+        "np.tensordot(dout, windows,",
+        "np.tensordot(dout / len(dout), windows,",
+        [convolutions, convolutions_by_loops, convolutions_by_differences],
+    ),
+    "weight gradients add up": (
+        conv,
+        '_gradients["weight"] = ',
+        '_gradients["weight"] = self._gradients.get("weight", 0) + ',
+        [test_conv.test_gradients_follow_the_last_batch],
+    ),
+    "overlap overwritten": (
+        conv,
+        "places += parts",
+        "places[...] = parts",
+        [convolutions, convolutions_by_loops, convolutions_by_differences, adjoints],
+    ),
+    "columns of the wrong place": (
+        conv,
+        "slice(j, None, right)",
+        "slice(i, None, right)",
+        [convolutions, convolutions_by_differences],
+    ),
+    "pool not divided": (
+        conv,
+        "self._windows(x).mean(axis=(4, 5))",
+        "self._windows(x).sum(axis=(4, 5))",
+        [pools, adjoints],
+    ),
+    "maximum instead of mean": (
+        conv,
+        "self._windows(x).mean(axis=(4, 5))",
+        "self._windows(x).max(axis=(4, 5))",
+        [pools, pools_by_differences],
+    ),
+    "pool not divided backward": (
+        conv,
+        "dout / math.prod(self.kernel_size)",
+        "dout * 1.0",
+        [pools, pools_by_differences, adjoints],
+    ),
+    "pool divided by the height alone": (
+        conv,
+        "dout / math.prod(self.kernel_size)",
+        "dout / self.kernel_size[0]",
+        [pools, pools_by_differences, adjoints],
+    ),
+    "pool moves by one pixel": (
+        conv,
+        "kernel_size if stride is None",
+        "1 if stride is None",
+        [pools],
+    ),
+    "width before height": (
+        conv,
+        "return int(pair[0]), int(pair[1])",
+        "return int(pair[1]), int(pair[0])",
+        [convolutions, pools, test_conv.test_sizes_are_kept_as_pairs],
+    ),
+    "pool padded by the whole kernel": (
+        conv,
+        "2 * top > height or 2 * left > width",
+        "top > height or left > width",
+        [test_conv.test_pooling_refuses_padding_of_more_than_half_the_kernel],
+    ),
+    "width of the kernel not checked": (
+        conv,
+        " or self.kernel_size[1] > size[1]",
+        "",
+        [refused_images],
+    ),
+    "one bad size of two accepted": (
+        conv,
+        "min(pair) < least",
+        "max(pair) < least",
+        [refused_sizes],
+    ),
+    "truth values as sizes": (
+        conv,
+        " and type(n) is not bool",
+        "",
+        [refused_sizes],
+    ),
+    "flattened column by column": (
+        conv,
+        "x.reshape(self._flat_shape())",
+        'x.reshape(self._flat_shape(), order="F")',
+        [flattened],
+    ),
+    "integers accepted": (
+        base,
+        'x.dtype.kind != "f"',
+        'x.dtype.kind not in "fi"',
+        [refused_images, test_layers.test_linear_refuses],
+    ),
+    "weights scaled by the outputs": (
+        base,
+        "math.prod(shape[1:])",
+        "math.prod(shape[:1])",
+        [initial_weights],
+    ),
+    "residual without its own path": (
+        base,
+        "return dout + super().backward(dout)",
+        "return super().backward(dout)",
+        [test_layers.residuals_follow_pytorch],
+    ),
+    "residual adds what it broadcasts": (
+        base,
+        "if y.shape != x.shape:",
+        "if False:",
+        [one_column_would_broadcast],
+    ),
+    "a layer in two places": (
+        base,
+        "if id(layer) in seen:",
+        "if False:",
+        [test_layers.shared_layers],
+    ),
+    "no bias before any norm": (
+        networks,
+        "isinstance(layer, BatchNorm) for",
+        "isinstance(layer, Layer) for",
+        [norms_in_networks],
+    ),
+    "gradient of the input traced": (
+        experiment,
+        "found.gradients[name] = dout\n        return backward(dout)",
+        "found.gradients[name] = backward(dout)\n        return found.gradients[name]",
+        [test_experiment.traces_equal_pytorch],
+    ),
+    "the model itself traced": (
+        experiment,
+        "copy.deepcopy(model)",
+        "model",
+        [test_experiment.leaves_the_model_alone],
+    ),
+    "arrays of the model traced": (
+        experiment,
+        "copy.deepcopy(model)",
+        "copy.copy(model)",
+        [test_experiment.leaves_the_model_alone],
+    ),
+    "seeds first": (
+        experiment,
+        '{**settings, "seed": seeds}.items()',
+        '{"seed": seeds, **settings}.items()',
+        [test_experiment.sweeps_in_order],
+    ),
+    "letters as values": (
+        experiment,
+        "isinstance(values, str) or ",
+        "",
+        [words_as_settings],
+    ),
     "mode not restored": (
         training,
         "            layer.training = mode\n",
@@ -540,8 +827,10 @@ def mutate(monkeypatch, module, old, new):
     changed = 0
     for name, function in everything(namespace, module):
         original = originals.get(name)
-        # Functions with a closure (`super()`) can't take other code; none is mutated.
-        if original is None or original.__closure__ or original is function:
+        # `super()` makes a closure, which stays; the new code must have one as well.
+        if original is None or original is function:
+            continue
+        if original.__code__.co_freevars != function.__code__.co_freevars:
             continue
         if original.__code__.co_code != function.__code__.co_code or (
             original.__code__.co_consts != function.__code__.co_consts

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bnlearn import plots
+from bnlearn.experiment import sweep
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,42 @@ def test_spread_draws_median_and_range():
     long = np.random.default_rng(0).random((2, 200))
     plots.spread(ax, np.arange(200), long, "long")
     fig.canvas.draw()
+
+
+def test_draw_sweep_gives_each_label_its_line_and_spread():
+    fig, ax = plots.figure()
+    # (labels, positions, seeds): all three sizes differ.
+    results = np.arange(24.0).reshape(2, 3, 4) ** 2
+    plots.draw_sweep(ax, [1, 10, 100], results, [0.5, "plain"])
+    lines = ax.get_lines()
+    for line, values, band, index in zip(
+        lines, results, ax.collections, range(2), strict=True
+    ):
+        assert line.get_xdata().tolist() == [1, 10, 100]
+        assert line.get_ydata().tolist() == np.median(values, axis=1).tolist()
+        points = {tuple(p) for p in band.get_paths()[0].vertices.tolist()}
+        for x, row in zip([1, 10, 100], values.tolist(), strict=True):
+            assert {(x, min(row)), (x, max(row))} <= points
+        assert line.get_color() == plots.COLORS[index]
+        assert line.get_marker() == plots.MARKERS[index]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["0.5", "plain"]
+    assert min(t.get_fontsize() for t in texts(fig)) >= 9
+
+
+def test_draw_sweep_takes_what_sweep_returns():
+    fig, ax = plots.figure()
+
+    def run(kind, size, seed):
+        return kind * size + seed
+
+    found = sweep(run, [0, 1, 5], kind=(1, 2), size=(3, 4, 5, 6), progress=False)
+    plots.draw_sweep(ax, (3, 4, 5, 6), found, ["one", "two"])
+    assert [line.get_ydata().tolist() for line in ax.get_lines()] == [
+        [4, 5, 6, 7],
+        [7, 9, 11, 13],
+    ]
+    with pytest.raises(ValueError):
+        plots.draw_sweep(ax, (3, 4, 5, 6), found, ["one"])
 
 
 def test_computation_graph_is_readable():

@@ -1,10 +1,13 @@
 """The built pages: links, weight, and how they fare in a real browser."""
 
+import importlib
+import pkgutil
 import re
 
 import pytest
 import yaml
 
+import bnlearn
 from tools import browser as browsing
 from tools import links
 
@@ -38,6 +41,24 @@ def test_every_source_is_in_the_contents(root):
 
 def test_internal_links_lead_somewhere(site):
     assert links.broken(site, PAGES) == []
+
+
+def test_api_page_documents_every_public_name(site):
+    text = (site / "book/api.html").read_text(encoding="utf-8")
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.iter_modules(bnlearn.__path__, "bnlearn.")
+    ]
+    # Names of data, such as the colours, have no entries.
+    wanted = {
+        f"{module.__name__}.{name}"
+        for module in modules
+        for name in module.__all__
+        if callable(getattr(module, name))
+    }
+    assert {"bnlearn.layers.Conv2d", "bnlearn.experiment.sweep"} <= wanted
+    assert [name for name in sorted(wanted) if f'id="{name}"' not in text] == []
+    assert "Bases: _" not in re.sub("<[^>]+>", "", text)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -7,15 +7,31 @@ of a norm are gamma and beta.
 """
 
 from bnlearn.layers.base import Layer, Residual, Sequential
+from bnlearn.layers.conv import AvgPool2d, Conv2d, Flatten
 from bnlearn.layers.dense import Linear, ReLU, Sigmoid, Tanh
 from bnlearn.layers.losses import cross_entropy, mean_squared_error
 from bnlearn.layers.networks import mlp
-from bnlearn.layers.norm import BatchNorm
+from bnlearn.layers.norm import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    Norm,
+    RMSNorm,
+)
 
 __all__ = [
+    "AvgPool2d",
     "BatchNorm",
+    "Conv2d",
+    "Flatten",
+    "GroupNorm",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "Linear",
+    "Norm",
+    "RMSNorm",
     "ReLU",
     "Residual",
     "Sequential",

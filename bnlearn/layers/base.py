@@ -1,10 +1,14 @@
 """What all layers share: parameters, buffers, modes, state dicts; and containers."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from bnlearn import norms
+from bnlearn.seeds import rng
 
 __all__ = ["Layer", "Residual", "Sequential"]
 
@@ -131,8 +135,44 @@ def check_dout(layer: Layer, dout: NDArray, shape: tuple[int, ...]) -> None:
         )
 
 
+def check_float(name: str, x: NDArray) -> None:
+    """Refuse integers: their gradients would be rounded."""
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: expected x of a floating dtype, got {x.dtype}")
+
+
+def affine_parameters(
+    name: str,
+    shape: tuple[int, ...],
+    *,
+    bias: bool,
+    init: str | float,
+    dtype: DTypeLike,
+    generator: np.random.Generator | None,
+) -> dict[str, NDArray]:
+    """Draw a weight of `shape` (out, in, ...), and add a bias of zeros if asked for."""
+    norms.check_dtype(name, "dtype", dtype)
+    n = math.prod(shape[1:])  # so many products make one output
+    named = {"he": np.sqrt(2 / n), "xavier": np.sqrt(1 / n)}
+    if isinstance(init, str) and init not in named:
+        raise ValueError(
+            f"{name}: expected init 'he', 'xavier' or a number, got {init!r}"
+        )
+    std = named[init] if isinstance(init, str) else init
+    generator = rng() if generator is None else generator
+    parameters = {"weight": (std * generator.standard_normal(shape)).astype(dtype)}
+    if bias:
+        parameters["bias"] = np.zeros(shape[0], dtype)
+    return parameters
+
+
 class Sequential(Layer):
     """Layers one after the other; entries are named ``0.weight``, ``1.bias``, ...
+
+    Raises
+    ------
+    ValueError
+        If a layer comes twice: it keeps one input for its backward pass, the last.
 
     Examples
     --------
@@ -148,6 +188,14 @@ class Sequential(Layer):
     def __init__(self, *layers: Layer) -> None:
         super().__init__()
         self.layers = list(layers)
+        seen: dict[int, str] = {}
+        for place, layer in self.leaves():
+            if id(layer) in seen:
+                raise ValueError(
+                    f"{type(self).__name__}: expected each layer once, got the same "
+                    f"{type(layer).__name__} as {seen[id(layer)]} and {place}"
+                )
+            seen[id(layer)] = place
 
     def __getitem__(self, index: int) -> Layer:
         """Return one layer."""
@@ -215,6 +263,7 @@ class Residual(Sequential):
 
     def forward(self, x: NDArray) -> NDArray:
         """Return x plus what the layers make of it."""
+        x = np.asarray(x)
         y = super().forward(x)
         if y.shape != x.shape:
             raise ValueError(

@@ -3,9 +3,7 @@
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bnlearn import norms
-from bnlearn.layers.base import Layer, check_dout
-from bnlearn.seeds import rng
+from bnlearn.layers.base import Layer, affine_parameters, check_dout, check_float
 
 __all__ = ["Linear", "ReLU", "Sigmoid", "Tanh"]
 
@@ -47,24 +45,15 @@ class Linear(Layer):
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        norms.check_dtype("Linear", "dtype", dtype)
-        named = {"he": np.sqrt(2 / in_features), "xavier": np.sqrt(1 / in_features)}
-        if isinstance(init, str) and init not in named:
-            raise ValueError(
-                f"Linear: expected init 'he', 'xavier' or a number, got {init!r}"
-            )
-        std = named[init] if isinstance(init, str) else init
-        generator = rng() if generator is None else generator
-        weight = std * generator.standard_normal((out_features, in_features))
-        self._parameters["weight"] = weight.astype(dtype)
-        if bias:
-            self._parameters["bias"] = np.zeros(out_features, dtype)
+        shape = out_features, in_features
+        self._parameters = affine_parameters(
+            "Linear", shape, bias=bias, init=init, dtype=dtype, generator=generator
+        )
 
     def forward(self, x: NDArray) -> NDArray:
         """Return ``x @ weight.T + bias``."""
         x = np.asarray(x)
-        if x.dtype.kind != "f":
-            raise TypeError(f"Linear: expected x of a floating dtype, got {x.dtype}")
+        check_float("Linear", x)
         if x.shape[-1:] != self.weight.shape[1:]:
             raise ValueError(
                 f"Linear: expected a last axis of {self.weight.shape[1]}, "

@@ -1,4 +1,6 @@
-"""Norms with their parameters and running statistics."""
+"""The norms as layers: with their parameters and, where they have them, statistics."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -6,10 +8,120 @@ from numpy.typing import DTypeLike, NDArray
 from bnlearn import norms
 from bnlearn.layers.base import Layer
 
-__all__ = ["BatchNorm"]
+__all__ = [
+    "BatchNorm",
+    "GroupNorm",
+    "InstanceNorm",
+    "LayerNorm",
+    "Norm",
+    "RMSNorm",
+]
+
+# Which backward pass belongs to what a forward pass left behind.
+BACKWARD = {
+    norms.BatchNormCache: norms.batch_norm_backward,
+    norms.BatchNormInferenceCache: norms.batch_norm_inference_backward,
+    norms.GroupNormCache: norms.group_norm_backward,
+    norms.InstanceNormCache: norms.instance_norm_backward,
+    norms.LayerNormCache: norms.layer_norm_backward,
+    norms.RMSNormCache: norms.rms_norm_backward,
+}
 
 
-class BatchNorm(Layer):
+class Norm(Layer):
+    """Base of the norm layers: gamma and beta as `weight` and `bias`.
+
+    A subclass defines ``_normalise(x, gamma, beta)``, which returns y and a cache.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        eps: float,
+        affine: bool,
+        bias: bool,
+        dtype: DTypeLike,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        norms.check_eps(name, eps)
+        norms.check_dtype(name, "dtype", dtype)
+        self.eps = eps
+        if affine:
+            self._parameters["weight"] = np.ones(shape, dtype)
+            if bias:
+                self._parameters["bias"] = np.zeros(shape, dtype)
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Normalise, then scale and shift."""
+        gamma, beta = self._parameters.get("weight"), self._parameters.get("bias")
+        y, self._cache = self._normalise(np.asarray(x), gamma, beta)
+        return y
+
+    def _normalise(
+        self, x: NDArray, gamma: NDArray | None, beta: NDArray | None
+    ) -> tuple[NDArray, norms.NormCache]:
+        raise NotImplementedError(f"{type(self).__name__} defines no _normalise")
+
+    def backward(self, dout: NDArray) -> NDArray:
+        """Go back through the forward pass that ran last."""
+        dx, *gradients = BACKWARD[type(self._cache)](dout, self._cache)
+        for name, gradient in zip(("weight", "bias"), gradients, strict=False):
+            if gradient is not None:
+                self._gradients[name] = gradient
+        return dx
+
+    def _check_features(self, x: NDArray, features: int) -> None:
+        if x.ndim >= 2 and x.shape[1] != features:
+            raise ValueError(
+                f"{type(self).__name__}: expected {features} channels on axis 1, "
+                f"got x of shape {x.shape}"
+            )
+
+
+class _Tracking(Norm):
+    """A norm that can use running statistics in evaluation instead of x's own."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float | None,
+        affine: bool,
+        track_running_stats: bool,
+        bias: bool,
+        dtype: DTypeLike,
+    ) -> None:
+        super().__init__((num_features,), eps, affine, bias, dtype)
+        self.num_features = num_features
+        self.momentum = momentum
+        self.track_running_stats = track_running_stats
+        if track_running_stats:
+            self._buffers["running_mean"] = np.zeros(num_features, dtype)
+            self._buffers["running_var"] = np.ones(num_features, dtype)
+            self._buffers["num_batches_tracked"] = np.array(0, np.int64)
+
+    def _normalise(
+        self, x: NDArray, gamma: NDArray | None, beta: NDArray | None
+    ) -> tuple[NDArray, norms.NormCache]:
+        self._check_features(x, self.num_features)
+        if not self.training and self.track_running_stats:
+            return norms.batch_norm_inference(
+                x, self.running_mean, self.running_var, gamma, beta, eps=self.eps
+            )
+        y, cache = self._by_own_statistics(x, gamma, beta)
+        if self.track_running_stats:
+            self._update_running_stats(cache)
+        return y, cache
+
+    def _average(self, mean: NDArray, unbiased: NDArray, new: float) -> None:
+        """Give the newest statistics the weight `new` in the running ones."""
+        with np.errstate(invalid="ignore", over="ignore"):  # as norms do with infinity
+            self.running_mean[...] = (1 - new) * self.running_mean + new * mean
+            self.running_var[...] = (1 - new) * self.running_var + new * unbiased
+
+
+class BatchNorm(_Tracking):
     r"""Batch normalization over axis 1, with running statistics for evaluation.
 
     In training the batch's own statistics normalise, and the running ones follow:
@@ -61,66 +173,212 @@ class BatchNorm(Layer):
         bias: bool = True,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        super().__init__()
-        norms.check_eps("BatchNorm", eps)
-        norms.check_dtype("BatchNorm", "dtype", dtype)
-        self.num_features = num_features
-        self.eps = eps
-        self.momentum = momentum
-        self.track_running_stats = track_running_stats
-        if affine:
-            self._parameters["weight"] = np.ones(num_features, dtype)
-            if bias:
-                self._parameters["bias"] = np.zeros(num_features, dtype)
-        if track_running_stats:
-            self._buffers["running_mean"] = np.zeros(num_features, dtype)
-            self._buffers["running_var"] = np.ones(num_features, dtype)
-            self._buffers["num_batches_tracked"] = np.array(0, np.int64)
-
-    def forward(self, x: NDArray) -> NDArray:
-        """Normalise by the batch in training, by running statistics otherwise."""
-        x = np.asarray(x)
-        if x.ndim >= 2 and x.shape[1] != self.num_features:
-            raise ValueError(
-                f"BatchNorm: expected {self.num_features} channels on axis 1, "
-                f"got x of shape {x.shape}"
-            )
-        gamma, beta = self._parameters.get("weight"), self._parameters.get("bias")
-        if self.training or not self.track_running_stats:
-            y, self._cache = norms.batch_norm_forward(x, gamma, beta, eps=self.eps)
-            if self.track_running_stats:
-                self._update_running_stats()
-            return y
-        y, self._cache = norms.batch_norm_inference(
-            x, self.running_mean, self.running_var, gamma, beta, eps=self.eps
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, bias, dtype
         )
-        return y
 
-    def _update_running_stats(self) -> None:
-        mean, var, m = self._cache.mean, self._cache.var, self._values_per_channel()
+    def _by_own_statistics(
+        self, x: NDArray, gamma: NDArray | None, beta: NDArray | None
+    ) -> tuple[NDArray, norms.BatchNormCache]:
+        return norms.batch_norm_forward(x, gamma, beta, eps=self.eps)
+
+    def _update_running_stats(self, cache: norms.BatchNormCache) -> None:
+        m = cache.x.size // self.num_features if self.num_features else 0
         self.num_batches_tracked[...] += 1
         if m == 0:  # PyTorch counts an empty batch and learns nothing from it
             return
         new = self.momentum
         if new is None:
             new = 1 / int(self.num_batches_tracked)
-        unbiased = var * (m / (m - 1))
-        with np.errstate(invalid="ignore", over="ignore"):  # as norms do with infinity
-            self.running_mean[...] = (1 - new) * self.running_mean + new * mean
-            self.running_var[...] = (1 - new) * self.running_var + new * unbiased
+        self._average(cache.mean, cache.var * (m / (m - 1)), new)
 
-    def _values_per_channel(self) -> int:
-        x = self._cache.x
-        return x.size // x.shape[1] if x.shape[1] else 0
 
-    def backward(self, dout: NDArray) -> NDArray:
-        """Go back through whichever of the two forward passes ran last."""
-        if isinstance(self._cache, norms.BatchNormCache):
-            dx, dgamma, dbeta = norms.batch_norm_backward(dout, self._cache)
-        else:
-            dx, dgamma, dbeta = norms.batch_norm_inference_backward(dout, self._cache)
-        if dgamma is not None:
-            self._gradients["weight"] = dgamma
-        if dbeta is not None:
-            self._gradients["bias"] = dbeta
-        return dx
+class InstanceNorm(_Tracking):
+    r"""Instance normalization over the positions of one channel of one example.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels C of x with shape (N, C, \*spatial).
+    eps : float
+        Positive; added to the variance inside the root.
+    momentum : float or None
+        Weight of the newest batch in the running statistics, if there are any; None
+        leaves them as they are.
+    affine : bool
+        Whether there are gamma (`weight`) and beta (`bias`).
+    track_running_stats : bool
+        If True, evaluation uses running statistics: the average over the examples of
+        a batch of each one's mean and unbiased variance.
+    bias : bool
+        If False, an affine layer has no beta.
+    dtype : dtype
+        Of parameters and running statistics.
+
+    Raises
+    ------
+    ValueError
+        If `eps` is not positive.
+
+    Notes
+    -----
+    As in PyTorch, ``num_batches_tracked`` stays 0.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, bias, dtype
+        )
+
+    def _by_own_statistics(
+        self, x: NDArray, gamma: NDArray | None, beta: NDArray | None
+    ) -> tuple[NDArray, norms.InstanceNormCache]:
+        return norms.instance_norm_forward(x, gamma, beta, eps=self.eps)
+
+    def _update_running_stats(self, cache: norms.InstanceNormCache) -> None:
+        m = cache.layout.view[2]
+        if cache.x.size and self.momentum is not None:
+            unbiased = cache.var.mean(axis=0) * (m / (m - 1))
+            self._average(cache.mean.mean(axis=0), unbiased, self.momentum)
+
+
+class LayerNorm(Norm):
+    r"""Layer normalization over the last axes.
+
+    Parameters
+    ----------
+    normalized_shape : int or sequence of int
+        Sizes of the last axes of x.
+    eps : float
+        Positive; added to the variance inside the root.
+    elementwise_affine : bool
+        Whether there are gamma (`weight`) and beta (`bias`), one value for each
+        element of `normalized_shape`.
+    bias : bool
+        If False, an affine layer has no beta.
+    dtype : dtype
+        Of the parameters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `normalized_shape` is no shape, or `eps` is not positive.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Sequence[int] | int,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        sizes = norms.check_normalized_shape("LayerNorm", normalized_shape)
+        super().__init__(sizes, eps, elementwise_affine, bias, dtype)
+        self.normalized_shape = sizes
+
+    def _normalise(
+        self, x: NDArray, gamma: NDArray | None, beta: NDArray | None
+    ) -> tuple[NDArray, norms.LayerNormCache]:
+        return norms.layer_norm_forward(
+            x, self.normalized_shape, gamma, beta, eps=self.eps
+        )
+
+
+class GroupNorm(Norm):
+    r"""Group normalization: statistics of groups of channels of one example.
+
+    Parameters
+    ----------
+    num_groups : int
+        Number of groups; divides `num_channels`.
+    num_channels : int
+        Channels C of x with shape (N, C) or (N, C, \*spatial).
+    eps : float
+        Positive; added to the variance inside the root.
+    affine : bool
+        Whether there are gamma (`weight`) and beta (`bias`), one value per *channel*.
+    bias : bool
+        If False, an affine layer has no beta.
+    dtype : dtype
+        Of the parameters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `num_groups` does not divide `num_channels`, or `eps` is not positive.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        norms.check_groups("GroupNorm", num_groups, num_channels)
+        super().__init__((num_channels,), eps, affine, bias, dtype)
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+
+    def _normalise(
+        self, x: NDArray, gamma: NDArray | None, beta: NDArray | None
+    ) -> tuple[NDArray, norms.GroupNormCache]:
+        self._check_features(x, self.num_channels)
+        return norms.group_norm_forward(x, self.num_groups, gamma, beta, eps=self.eps)
+
+
+class RMSNorm(Norm):
+    r"""Root mean square normalization over the last axes: nothing is subtracted.
+
+    Parameters
+    ----------
+    normalized_shape : int or sequence of int
+        Sizes of the last axes of x.
+    eps : float, optional
+        Positive; added to the mean square inside the root. None stands for the
+        machine epsilon of the dtype computed in.
+    elementwise_affine : bool
+        Whether there is gamma (`weight`), one value for each element of
+        `normalized_shape`. There is no beta.
+    dtype : dtype
+        Of the parameter.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `normalized_shape` is no shape, or `eps` is not positive.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Sequence[int] | int,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        sizes = norms.check_normalized_shape("RMSNorm", normalized_shape)
+        given = 1.0 if eps is None else eps
+        super().__init__(sizes, given, elementwise_affine, False, dtype)
+        self.eps = eps
+        self.normalized_shape = sizes
+
+    def _normalise(
+        self, x: NDArray, gamma: NDArray | None, beta: NDArray | None
+    ) -> tuple[NDArray, norms.RMSNormCache]:
+        return norms.rms_norm_forward(x, self.normalized_shape, gamma, eps=self.eps)

@@ -1,7 +1,8 @@
 """Leave out of the API reference what says nothing.
 
 Python documents every field of a NamedTuple as 'Alias for field number 3'. The
-docstring of the class says what the fields are.
+docstring of the class says what the fields are. A private base class that only holds
+what several layers share is not on the page; the public class behind it is.
 """
 
 
@@ -30,6 +31,28 @@ def skip_aliases(app, what, name, thing, skip, options):
     return True if text.startswith("Alias for field number") else None
 
 
+def public_bases(app, name, thing, options, bases):
+    """Put the nearest public class in the place of each private base, in the list.
+
+    Parameters
+    ----------
+    app : sphinx.application.Sphinx
+        The application.
+    name : str
+        The name of the class.
+    thing : type
+        The class.
+    options : object
+        The options of the directive.
+    bases : list of type
+        The base classes that autodoc would name.
+    """
+    for i, base in enumerate(bases):
+        if isinstance(base, type):
+            public = (c for c in base.__mro__ if not c.__name__.startswith("_"))
+            bases[i] = next(public)
+
+
 def setup(app):
     """Register the extension with Sphinx.
 
@@ -45,4 +68,5 @@ def setup(app):
     """
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-skip-member", skip_aliases)
+    app.connect("autodoc-process-bases", public_bases)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
