@@ -14,12 +14,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from bnlearn.checks import (
+    check_channel_vector,
+    check_channels,
+    check_dout,
+    check_groups,
+    check_normalized_shape,
+    check_parameter,
+    check_trailing,
+)
 from bnlearn.core import standardize, standardize_backward
 
 __all__ = [
@@ -80,6 +88,12 @@ class Layout(NamedTuple):
             1 if axis in self.axes else size for axis, size in enumerate(self.view)
         )
 
+    @property
+    def groups(self) -> NDArray:
+        """For each element of the view, the number of the group it belongs to."""
+        numbers = np.arange(math.prod(self.stats)).reshape(self.stats)
+        return np.broadcast_to(numbers, self.view)
+
 
 def batch_layout(shape: tuple[int, ...]) -> Layout:
     r"""Batch norm of (N, C) or (N, C, \*spatial): all that belongs to one channel."""
@@ -93,7 +107,7 @@ def layer_layout(
     shape: tuple[int, ...], normalized_shape: Sequence[int] | int
 ) -> Layout:
     """Layer and RMS norm: the last axes, which have the sizes `normalized_shape`."""
-    sizes = _sizes(normalized_shape)
+    sizes = check_normalized_shape("layer_layout", normalized_shape)
     inner = math.prod(sizes)
     outer = math.prod(shape[: len(shape) - len(sizes)])
     return Layout((outer, inner), (1,), (1, inner))
@@ -248,7 +262,7 @@ def batch_norm_forward(
     array([-1.6667,  0.3333,  0.3333,  1.    ])
     """
     name = "batch_norm_forward"
-    x, gamma, beta = _check_channels(name, x, gamma, beta, eps)
+    x, gamma, beta = check_channels(name, x, gamma, beta, eps)
     if len(x) * math.prod(x.shape[2:]) == 1:
         raise ValueError(
             f"{name}: expected more than 1 value per channel, got x of shape {x.shape}"
@@ -303,7 +317,7 @@ def batch_norm_backward(
     >>> (dx[:, 0] * 18).round(6)
     array([-1., 11., -7., -3.])
     """
-    dout = _check_dout("batch_norm_backward", dout, cache, BatchNormCache)
+    dout = check_dout("batch_norm_backward", dout, cache, BatchNormCache)
     return _backward(dout, cache)
 
 
@@ -356,9 +370,9 @@ def batch_norm_inference(
     array([ 1., -1.])
     """
     name = "batch_norm_inference"
-    x, gamma, beta = _check_channels(name, x, gamma, beta, eps)
-    mean = _check_channel_vector(name, "running_mean", running_mean, x)
-    var = _check_channel_vector(name, "running_var", running_var, x)
+    x, gamma, beta = check_channels(name, x, gamma, beta, eps)
+    mean = check_channel_vector(name, "running_mean", running_mean, x)
+    var = check_channel_vector(name, "running_var", running_var, x)
     if (var < 0).any():
         raise ValueError(
             f"{name}: expected running_var without negative values, got {var.min()}"
@@ -410,7 +424,7 @@ def batch_norm_inference_backward(
         If `dout` does not have the shape of `x`.
     """
     name = "batch_norm_inference_backward"
-    dout = _check_dout(name, dout, cache, BatchNormInferenceCache)
+    dout = check_dout(name, dout, cache, BatchNormInferenceCache)
     layout, gamma, inv_std = cache.layout, cache.gamma, cache.inv_std
     factor = inv_std if gamma is None else inv_std * gamma
     view, x_hat = (_computable(a).reshape(layout.view) for a in (dout, cache.x_hat))
@@ -476,9 +490,9 @@ def layer_norm_forward(
     (5.0, array([[-1.6667,  0.3333,  0.3333,  1.    ]]))
     """
     name = "layer_norm_forward"
-    x, sizes = _check_trailing(name, x, normalized_shape, eps)
-    gamma = _check_parameter(name, "gamma", gamma, sizes)
-    beta = _check_parameter(name, "beta", beta, sizes)
+    x, sizes = check_trailing(name, x, normalized_shape, eps)
+    gamma = check_parameter(name, "gamma", gamma, sizes)
+    beta = check_parameter(name, "beta", beta, sizes)
     layout = layer_layout(x.shape, sizes)
     stats = x.shape[: x.ndim - len(sizes)]
     y, *cache = _forward(layout, x, gamma, beta, eps, stats)
@@ -519,7 +533,7 @@ def layer_norm_backward(
     ValueError
         If `dout` does not have the shape of `x`.
     """
-    dout = _check_dout("layer_norm_backward", dout, cache, LayerNormCache)
+    dout = check_dout("layer_norm_backward", dout, cache, LayerNormCache)
     return _backward(dout, cache)
 
 
@@ -568,7 +582,7 @@ def instance_norm_forward(
     Ingredient for Fast Stylization. arXiv 1607.08022, 2016.
     """
     name = "instance_norm_forward"
-    x, gamma, beta = _check_channels(name, x, gamma, beta, eps)
+    x, gamma, beta = check_channels(name, x, gamma, beta, eps)
     if math.prod(x.shape[2:]) == 1:
         raise ValueError(
             f"{name}: expected more than 1 spatial position, got x of shape {x.shape}"
@@ -612,7 +626,7 @@ def instance_norm_backward(
     ValueError
         If `dout` does not have the shape of `x`.
     """
-    dout = _check_dout("instance_norm_backward", dout, cache, InstanceNormCache)
+    dout = check_dout("instance_norm_backward", dout, cache, InstanceNormCache)
     return _backward(dout, cache)
 
 
@@ -664,7 +678,7 @@ def group_norm_forward(
     Y. Wu, K. He. Group Normalization. ECCV 2018.
     """
     name = "group_norm_forward"
-    x, gamma, beta = _check_channels(name, x, gamma, beta, eps)
+    x, gamma, beta = check_channels(name, x, gamma, beta, eps)
     check_groups(name, num_groups, x.shape[1])
     layout = group_layout(x.shape, num_groups)
     if x.size == num_groups:  # as PyTorch: a single example, every group one value
@@ -710,7 +724,7 @@ def group_norm_backward(
     ValueError
         If `dout` does not have the shape of `x`.
     """
-    dout = _check_dout("group_norm_backward", dout, cache, GroupNormCache)
+    dout = check_dout("group_norm_backward", dout, cache, GroupNormCache)
     return _backward(dout, cache)
 
 
@@ -768,8 +782,8 @@ def rms_norm_forward(
     array([[ 1.2, -1.6,  0. ,  0. ]])
     """
     name = "rms_norm_forward"
-    x, sizes = _check_trailing(name, x, normalized_shape, eps)
-    gamma = _check_parameter(name, "gamma", gamma, sizes)
+    x, sizes = check_trailing(name, x, normalized_shape, eps)
+    gamma = check_parameter(name, "gamma", gamma, sizes)
     eps = float(np.finfo(_computable(x).dtype).eps) if eps is None else eps
     layout = layer_layout(x.shape, sizes)
     stats = x.shape[: x.ndim - len(sizes)]
@@ -811,7 +825,7 @@ def rms_norm_backward(
     ValueError
         If `dout` does not have the shape of `x`.
     """
-    dout = _check_dout("rms_norm_backward", dout, cache, RMSNormCache)
+    dout = check_dout("rms_norm_backward", dout, cache, RMSNormCache)
     return _backward(dout, cache)[:2]
 
 
@@ -902,180 +916,3 @@ def _gradients(
         None if gamma is None else _as_given(dgamma, gamma),
         None if beta is None else _as_given(dbeta, beta),
     )
-
-
-def _sizes(normalized_shape: Sequence[int] | int) -> tuple[int, ...]:
-    """Return a normalized_shape as a tuple; a number stands for one axis."""
-    if isinstance(normalized_shape, Integral):
-        return (int(normalized_shape),)
-    return tuple(normalized_shape)
-
-
-def _check_channels(
-    name: str,
-    x: ArrayLike,
-    gamma: ArrayLike | None,
-    beta: ArrayLike | None,
-    eps: float,
-) -> tuple[NDArray, NDArray | None, NDArray | None]:
-    """Check the arguments of a norm that has one gamma and beta per channel."""
-    x = _check_floating(name, "x", x)
-    if x.ndim < 2:
-        raise ValueError(
-            f"{name}: expected x of shape (N, C) or (N, C, *spatial), "
-            f"got shape {x.shape}"
-        )
-    check_eps(name, eps)
-    gamma, beta = (
-        None if value is None else _check_channel_vector(name, argument, value, x)
-        for argument, value in (("gamma", gamma), ("beta", beta))
-    )
-    return x, gamma, beta
-
-
-def _check_trailing(
-    name: str,
-    x: ArrayLike,
-    normalized_shape: Sequence[int] | int,
-    eps: float | None,
-) -> tuple[NDArray, tuple[int, ...]]:
-    """Check the arguments of a norm over the last axes; return x and their sizes."""
-    x = _check_floating(name, "x", x)
-    sizes = check_normalized_shape(name, normalized_shape)
-    if x.shape[-len(sizes) :] != sizes:
-        raise ValueError(
-            f"{name}: expected x to end with normalized_shape {sizes}, "
-            f"got shape {x.shape}"
-        )
-    if eps is not None:
-        check_eps(name, eps)
-    return x, sizes
-
-
-def check_eps(name: str, eps: float) -> None:
-    """Refuse an `eps` that is no positive number, in the name of `name`.
-
-    Raises
-    ------
-    TypeError
-        If it is no real number.
-    ValueError
-        If it is not positive.
-    """
-    if not isinstance(eps, Real):
-        raise TypeError(f"{name}: expected eps to be a number, got {eps!r}")
-    if not eps > 0:
-        raise ValueError(f"{name}: expected eps > 0, got {eps}")
-
-
-def check_dtype(name: str, what: str, dtype: DTypeLike) -> None:
-    """Refuse, in the name of `name`, a dtype in which no norm computes.
-
-    Raises
-    ------
-    TypeError
-        If it is not float16, float32 or float64.
-    """
-    if np.dtype(dtype).char not in "efd":
-        raise TypeError(
-            f"{name}: expected {what} float16, float32 or float64, "
-            f"got {np.dtype(dtype)}"
-        )
-
-
-def check_groups(name: str, num_groups: int, channels: int) -> None:
-    """Refuse, in the name of `name`, groups that do not divide the channels.
-
-    Raises
-    ------
-    TypeError
-        If their number is not an integer.
-    ValueError
-        If it is not positive or does not divide `channels`.
-    """
-    if not isinstance(num_groups, Integral):
-        raise TypeError(
-            f"{name}: expected num_groups to be an integer, got {num_groups!r}"
-        )
-    if num_groups < 1 or channels % num_groups:
-        raise ValueError(
-            f"{name}: expected num_groups to divide the {channels} channels, "
-            f"got {num_groups}"
-        )
-
-
-def check_normalized_shape(
-    name: str, normalized_shape: Sequence[int] | int
-) -> tuple[int, ...]:
-    """Return `normalized_shape` as a tuple, or refuse it in the name of `name`.
-
-    Raises
-    ------
-    TypeError
-        If it is neither an integer nor a sequence of integers.
-    ValueError
-        If it is empty or has a negative size.
-    """
-    try:
-        sizes = _sizes(normalized_shape)
-    except TypeError:
-        sizes = (None,)
-    if not all(isinstance(size, Integral) for size in sizes):
-        raise TypeError(
-            f"{name}: expected normalized_shape to be an integer or a sequence of "
-            f"integers, got {normalized_shape!r}"
-        )
-    if not sizes or min(sizes) < 0:
-        raise ValueError(
-            f"{name}: expected normalized_shape with at least one size and none "
-            f"negative, got {normalized_shape!r}"
-        )
-    return tuple(int(size) for size in sizes)
-
-
-def _check_floating(name: str, argument: str, value: ArrayLike) -> NDArray:
-    array = np.asarray(value)
-    check_dtype(name, f"{argument} of dtype", array.dtype)
-    return array
-
-
-def _check_channel_vector(
-    name: str, argument: str, value: ArrayLike, x: NDArray
-) -> NDArray:
-    array = _check_floating(name, argument, value)
-    if array.shape != x.shape[1:2]:
-        raise ValueError(
-            f"{name}: expected {argument} of shape {x.shape[1:2]}, one value per "
-            f"channel of x with shape {x.shape}, got shape {array.shape}"
-        )
-    return array
-
-
-def _check_parameter(
-    name: str, argument: str, value: ArrayLike | None, sizes: tuple[int, ...]
-) -> NDArray | None:
-    """Check a gamma or beta with one value for each element of normalized_shape."""
-    if value is None:
-        return None
-    array = _check_floating(name, argument, value)
-    if array.shape != sizes:
-        raise ValueError(
-            f"{name}: expected {argument} of shape {sizes}, that of normalized_shape, "
-            f"got shape {array.shape}"
-        )
-    return array
-
-
-def _check_dout(
-    name: str, dout: ArrayLike, cache: object, kind: type[NormCache]
-) -> NDArray:
-    if not isinstance(cache, kind):
-        raise TypeError(
-            f"{name}: expected a {kind.__name__}, got {type(cache).__name__}"
-        )
-    dout = _check_floating(name, "dout", dout)
-    if dout.shape != cache.x.shape:
-        raise ValueError(
-            f"{name}: expected dout of shape {cache.x.shape}, got {dout.shape}"
-        )
-    return dout

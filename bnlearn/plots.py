@@ -6,16 +6,26 @@ series differs in marker or dash as well. The background is opaque and light on
 purpose: figures keep their contrast in dark mode.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-__all__ = ["COLORS", "computation_graph", "draw_sweep", "figure", "spread"]
+from bnlearn.norms import Layout
+
+__all__ = [
+    "COLORS",
+    "computation_graph",
+    "draw_layouts",
+    "draw_sweep",
+    "figure",
+    "spread",
+]
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
@@ -145,4 +155,45 @@ def computation_graph() -> Figure:
     for row in inputs.values():
         plain = {**arrow, "shrinkA": 0, "shrinkB": 0}
         ax.annotate("", (3.1, row), (2.25, row), arrowprops=plain)
+    return fig
+
+
+def draw_layouts(
+    layouts: Mapping[str, Layout],
+    shape: tuple[int, int, int],
+    element: tuple[int, int, int],
+) -> Figure:
+    """Draw which elements of an input share one mean with `element`, for each norm.
+
+    Examples are rows, channels are blocks, positions are the squares of a block.
+
+    Parameters
+    ----------
+    layouts : mapping of str to Layout
+        What to draw, by name.
+    shape : tuple of int
+        Examples, channels and positions of the input.
+    element : tuple of int
+        Its place in the input; marked by a dot.
+    """
+    n, c, length = shape
+    fig, axes = figure(
+        (len(layouts) + 1) // 2, 2, height=1.5 * ((len(layouts) + 1) // 2)
+    )
+    for ax, (name, layout) in zip(axes.flat, layouts.items(), strict=False):
+        groups = layout.groups.reshape(shape)
+        same = groups == groups[element]
+        for row, channel, place in np.ndindex(shape):
+            color = COLORS[4] if same[row, channel, place] else "0.92"
+            corner = (channel * (length + 0.7) + place, row)
+            ax.add_patch(Rectangle(corner, 0.9, 0.8, facecolor=color, edgecolor="0.4"))
+        row, channel, place = element
+        ax.plot(channel * (length + 0.7) + place + 0.45, row + 0.4, "o", color="black")
+        ax.set(xlim=(-0.3, c * (length + 0.7)), ylim=(n + 0.1, -0.3), aspect="equal")
+        ax.set_title(f"{name}: {same.sum()} share a mean")
+        ax.set_xticks([(k + 0.5) * (length + 0.7) - 0.4 for k in range(c)], range(c))
+        ax.set_yticks([k + 0.4 for k in range(n)], range(n))
+        ax.set(xlabel="channel", ylabel="example")
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0)
     return fig

@@ -15,6 +15,20 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 
+def pytest_terminal_summary(terminalreporter):
+    # Samples run in loops, so that pytest's own count does not show them.
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports(
+        "failed"
+    )
+    lines = [
+        value for r in reports for key, value in r.user_properties if key == "judged"
+    ]
+    if lines:
+        terminalreporter.section("outside judges")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def root():
     return Path(__file__).resolve().parent.parent

@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from bnlearn import plots
+from bnlearn import norms, plots
 from bnlearn.experiment import sweep
 
 
@@ -104,6 +104,31 @@ def test_draw_sweep_takes_what_sweep_returns():
     ]
     with pytest.raises(ValueError):
         plots.draw_sweep(ax, (3, 4, 5, 6), found, ["one"])
+
+
+def test_the_picture_of_the_axes_marks_who_shares_a_mean():
+    shape, element = (3, 4, 2), (1, 2, 0)
+    layouts = {
+        "batch": norms.batch_layout(shape),
+        "layer": norms.layer_layout(shape, shape[1:]),
+        "instance": norms.instance_layout(shape),
+        "group": norms.group_layout(shape, 2),
+    }
+    fig = plots.draw_layouts(layouts, shape, element)
+    # By hand: (examples, channels) whose positions share a mean with the element.
+    expected = {
+        "batch": {(0, 2), (1, 2), (2, 2)},
+        "layer": {(1, 0), (1, 1), (1, 2), (1, 3)},
+        "instance": {(1, 2)},
+        "group": {(1, 2), (1, 3)},
+    }
+    marked_color = mpl.colors.to_rgba(plots.COLORS[4])
+    for ax, (name, cells) in zip(fig.axes, expected.items(), strict=True):
+        marked = [p.get_facecolor() == marked_color for p in ax.patches]
+        places = list(np.ndindex(shape))
+        assert {p[:2] for p, m in zip(places, marked, strict=True) if m} == cells
+        assert ax.get_title() == f"{name}: {2 * len(cells)} share a mean"
+    assert min(t.get_fontsize() for t in texts(fig)) >= 9
 
 
 def test_computation_graph_is_readable():

@@ -32,6 +32,7 @@ BOOK = [
 ]
 REST = [
     "beautifulsoup4",
+    "expecttest",  # torch.testing._internal, where PyTorch's own samples are, needs it
     "hypothesis",
     "ipykernel",
     "jupyterlab",
@@ -39,6 +40,7 @@ REST = [
     "nbclient",
     "nbformat",
     "nbval",
+    "onnx",
     "packaging",
     "playwright",
     "pytest",

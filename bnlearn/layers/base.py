@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from bnlearn import norms
+from bnlearn.checks import check_dtype
 from bnlearn.seeds import rng
 
 __all__ = ["Layer", "Residual", "Sequential"]
@@ -151,7 +151,7 @@ def affine_parameters(
     generator: np.random.Generator | None,
 ) -> dict[str, NDArray]:
     """Draw a weight of `shape` (out, in, ...), and add a bias of zeros if asked for."""
-    norms.check_dtype(name, "dtype", dtype)
+    check_dtype(name, "dtype", dtype)
     n = math.prod(shape[1:])  # so many products make one output
     named = {"he": np.sqrt(2 / n), "xavier": np.sqrt(1 / n)}
     if isinstance(init, str) and init not in named:

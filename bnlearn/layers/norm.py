@@ -6,6 +6,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bnlearn import norms
+from bnlearn.checks import (
+    check_dtype,
+    check_eps,
+    check_groups,
+    check_normalized_shape,
+)
 from bnlearn.layers.base import Layer
 
 __all__ = [
@@ -44,8 +50,8 @@ class Norm(Layer):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        norms.check_eps(name, eps)
-        norms.check_dtype(name, "dtype", dtype)
+        check_eps(name, eps)
+        check_dtype(name, "dtype", dtype)
         self.eps = eps
         if affine:
             self._parameters["weight"] = np.ones(shape, dtype)
@@ -284,7 +290,7 @@ class LayerNorm(Norm):
         *,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        sizes = norms.check_normalized_shape("LayerNorm", normalized_shape)
+        sizes = check_normalized_shape("LayerNorm", normalized_shape)
         super().__init__(sizes, eps, elementwise_affine, bias, dtype)
         self.normalized_shape = sizes
 
@@ -330,7 +336,7 @@ class GroupNorm(Norm):
         bias: bool = True,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        norms.check_groups("GroupNorm", num_groups, num_channels)
+        check_groups("GroupNorm", num_groups, num_channels)
         super().__init__((num_channels,), eps, affine, bias, dtype)
         self.num_groups = num_groups
         self.num_channels = num_channels
@@ -372,7 +378,7 @@ class RMSNorm(Norm):
         *,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        sizes = norms.check_normalized_shape("RMSNorm", normalized_shape)
+        sizes = check_normalized_shape("RMSNorm", normalized_shape)
         given = 1.0 if eps is None else eps
         super().__init__(sizes, given, elementwise_affine, False, dtype)
         self.eps = eps
