@@ -1,4 +1,4 @@
-"""Real data that ships with scikit-learn, and a helper to cut it into batches."""
+"""Real data that ships with scikit-learn, ways to shift it, and mini-batches."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,7 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Split", "batches", "grouped_batches", "load_digits"]
+__all__ = [
+    "Split",
+    "batches",
+    "grouped_batches",
+    "load_digits",
+    "photocopy",
+    "slant",
+    "toss",
+]
 
 
 class Split(NamedTuple):
@@ -75,6 +83,129 @@ def load_digits(
     if images:
         x = x.reshape(-1, 1, 8, 8)
     return Split(x[n_test:], y[n_test:], x[:n_test], y[:n_test])
+
+
+def slant(x: NDArray) -> NDArray:
+    r"""Return how far the ink of every image leans, in columns per row.
+
+    .. math::
+
+        \frac{\sum a\,(r - \bar r)(c - \bar c)}{\sum a\,(r - \bar r)^2}
+
+    over the pixels, a being the ink in row r and column c: the slope of the line that
+    fits the ink best. Rows count downwards, so a positive slant leans like a backslash.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, 64)
+        Images of 8 by 8 pixels as rows; none of them blank or a single line of pixels.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, or an image has no ink in two different rows.
+
+    Examples
+    --------
+    >>> slant(np.eye(8).reshape(1, 64))
+    array([1.])
+    """
+    ink = _images("slant", x)
+    place = np.arange(8.0)
+    amount = ink.sum(axis=(1, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        row = place - (ink.sum(axis=2) @ place / amount)[:, np.newaxis]
+        column = place - (ink.sum(axis=1) @ place / amount)[:, np.newaxis]
+        variance = np.einsum("nrc,nr->n", ink, row**2)
+        lean = np.einsum("nrc,nr,nc->n", ink, row, column) / variance
+    if not np.isfinite(lean).all():
+        raise ValueError("slant: expected ink in two rows or more of every image")
+    return lean
+
+
+def toss(
+    score: NDArray, strength: float, generator: np.random.Generator
+) -> tuple[NDArray, NDArray, NDArray]:
+    r"""Deal every example to training or to use with a coin that depends on its score.
+
+    With z the score standardised over the examples, an example goes to training with
+    probability :math:`q = 1 / (1 + e^{-\text{strength} \cdot z})`, kept between .02
+    and .98. Labels play no part, so this is a covariate shift whose density ratio is
+    known: it is proportional to (1 - q) / q.
+
+    Parameters
+    ----------
+    score : ndarray, shape (N,)
+        A function of the inputs.
+    strength : float
+        0 deals both parts alike.
+    generator : numpy.random.Generator
+        Tosses the coins.
+
+    Returns
+    -------
+    train, use : ndarray of int
+        Which examples go where, each shuffled.
+    ratio : ndarray
+        (1 - q) / q of the training examples: p_use / p_train up to a constant.
+
+    Examples
+    --------
+    >>> train, use, ratio = toss(np.arange(10.0), 2.0, np.random.default_rng(0))
+    >>> len(train) + len(use), ratio.shape == train.shape
+    (10, True)
+    """
+    z = (score - score.mean()) / score.std()
+    q = np.clip(1 / (1 + np.exp(-strength * z)), 0.02, 0.98)
+    heads = generator.random(len(q)) < q
+    train = generator.permutation(np.flatnonzero(heads))
+    use = generator.permutation(np.flatnonzero(~heads))
+    return train, use, (1 - q[train]) / q[train]
+
+
+def photocopy(x: NDArray) -> NDArray:
+    """Return images as a bad copier gives them: blurred, pale, on grey paper.
+
+    Every pixel becomes a mean of its 3 by 3 neighbourhood (blank beyond the border), in
+    which a centre row or column counts four times as much as its neighbours. The result
+    is multiplied by 0.3 and added to 0.5.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, 64)
+        Images of 8 by 8 pixels as rows, from 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape (N, 64)
+        From 0.5 to 0.8.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs.
+
+    Examples
+    --------
+    >>> photocopy(np.zeros((1, 64))).max()
+    np.float64(0.5)
+    """
+    wide = np.pad(_images("photocopy", x), ((0, 0), (1, 1), (1, 1)))
+    blurred = 0.0
+    for i, down in enumerate((1, 4, 1)):
+        for j, across in enumerate((1, 4, 1)):
+            blurred += down * across / 36 * wide[:, i : i + 8, j : j + 8]
+    return 0.5 + 0.3 * blurred.reshape(-1, 64)
+
+
+def _images(name: str, x: NDArray) -> NDArray:
+    if np.ndim(x) != 2 or np.shape(x)[1] != 64:
+        raise ValueError(f"{name}: expected x of shape (N, 64), got {np.shape(x)}")
+    return np.reshape(x, (-1, 8, 8))
 
 
 def batches(

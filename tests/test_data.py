@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits as original
 
-from bnlearn.data import Split, batches, grouped_batches, load_digits
+from bnlearn.data import (
+    Split,
+    batches,
+    grouped_batches,
+    load_digits,
+    photocopy,
+    slant,
+    toss,
+)
 
 
 def test_shapes_and_dtypes():
@@ -149,3 +157,74 @@ def test_grouped_batches_are_reproducible():
 def test_groups_that_do_not_fill_a_batch_are_refused_at_once(per_batch, size, message):
     with pytest.raises(ValueError, match=f"grouped_batches: expected .*{message}"):
         grouped_batches(GROUPS, per_batch, size, np.random.default_rng(0))
+
+
+# Shifts -------------------------------------------------------------------------------
+
+
+def test_slant_is_the_slope_of_the_best_line():
+    ink = np.random.default_rng(0).random((5, 8, 8))
+    rows, columns = np.mgrid[:8, :8]
+    for image, lean in zip(ink, slant(ink.reshape(5, 64)), strict=True):
+        fitted = np.polyfit(rows.ravel(), columns.ravel(), 1, w=np.sqrt(image.ravel()))
+        np.testing.assert_allclose(lean, fitted[0], rtol=1e-9)
+
+
+def test_slant_of_known_images():
+    upright, falling, rising = np.zeros((3, 8, 8))
+    upright[:, 3] = 0.7
+    falling[np.arange(8), np.arange(8)] = 1
+    rising[np.arange(8), 7 - np.arange(8)] = 0.2
+    images = np.stack([upright, falling, rising]).reshape(3, 64)
+    np.testing.assert_allclose(slant(images), [0, 1, -1], atol=1e-12)
+
+
+@pytest.mark.parametrize("image", [np.zeros(64), np.repeat([0, 1, 0], [16, 8, 40])])
+def test_slant_of_nothing_is_refused(image):
+    with pytest.raises(ValueError, match="slant: expected ink in two rows"):
+        slant(image.reshape(1, 64).astype(float))
+
+
+@pytest.mark.parametrize("function", [slant, photocopy])
+def test_other_images_are_refused(function):
+    with pytest.raises(ValueError, match=f"{function.__name__}: expected x of shape"):
+        function(np.ones((2, 8, 8)))
+
+
+def test_photocopy_of_one_dot():
+    x = np.zeros((2, 8, 8))
+    x[0, 2, 4] = x[1, 0, 7] = 1
+    copies = photocopy(x.reshape(2, 64)).reshape(2, 8, 8)
+    kernel = 0.5 + 0.3 * np.outer([1, 4, 1], [1, 4, 1]) / 36
+    np.testing.assert_allclose(copies[0, 1:4, 3:6], kernel, rtol=1e-12)
+    np.testing.assert_allclose(copies[1, :2, 6:], kernel[1:, :2], rtol=1e-12)
+    assert (copies == 0.5).sum() == 128 - 9 - 4
+    assert x.sum() == 2
+
+
+def test_toss_deals_every_example_once():
+    score = np.random.default_rng(0).exponential(size=200)
+    one, two = (toss(score, 1.5, np.random.default_rng(3)) for _ in range(2))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    train, use, ratio = one
+    assert sorted([*train, *use]) == list(range(200))
+    assert ratio.shape == train.shape and (ratio > 0).all()
+
+
+def test_toss_has_the_ratio_that_it_says():
+    # Weighted by it, the training part has the mean score of the part in use.
+    score = np.random.default_rng(0).standard_normal(200_000)
+    for strength in (-1.0, 0.0, 1.0):
+        train, use, ratio = toss(score, strength, np.random.default_rng(1))
+        np.testing.assert_allclose(
+            np.average(score[train], weights=ratio), score[use].mean(), atol=0.02
+        )
+        assert np.sign(score[train].mean().round(2)) == np.sign(strength)
+        np.testing.assert_allclose(ratio.mean(), len(use) / len(train), atol=0.02)
+
+
+def test_toss_leaves_no_kind_out():
+    _, _, ratio = toss(np.linspace(-1, 1, 500), 100.0, np.random.default_rng(0))
+    assert ratio.min() >= 0.02 / 0.98 * (1 - 1e-12)
+    assert ratio.max() <= 49 * (1 + 1e-12)

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "layers": {"checks", "norms", "running"},
     "optim": {"layers"},
     "data": set(),
+    "shift": set(),
     "train": {"layers", "optim", "data"},
     "experiment": {"layers"},
     "gradcheck": set(),

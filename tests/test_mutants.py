@@ -9,7 +9,7 @@ import inspect
 import numpy as np
 import pytest
 
-from bnlearn import core, data, experiment, norms, optim, running
+from bnlearn import core, data, experiment, norms, optim, running, shift
 from bnlearn import train as training
 from bnlearn.layers import base, conv, dense, losses, networks, norm
 from tests import (
@@ -23,6 +23,7 @@ from tests import (
     test_norms_oracle,
     test_optim,
     test_running,
+    test_shift,
     test_train,
 )
 
@@ -149,6 +150,40 @@ def grouped_streams():
 
 def streams():
     test_data.test_each_example_comes_at_most_once_in_an_epoch(10, 3)
+
+
+def known_weights():
+    for case in (([1, 1, 2], 16 / 6), ([2.0] * 7, 7)):
+        test_shift.test_effective_sample_size_of_known_cases(*case)
+
+
+def classifiers():
+    test_shift.test_logistic_regression_equals_scikit_learn(30.0, True)
+    test_shift.test_logistic_regression_equals_scikit_learn(30.0, False)
+
+
+def ratios():
+    test_shift.test_ratio_of_two_gaussians((30_000, 10_000))
+
+
+def chances():
+    test_shift.test_fisher_exact_equals_scipy()
+
+
+def false_alarms():
+    test_shift.test_false_alarms_are_no_more_than_promised((80, 80))
+
+
+def slants():
+    test_data.test_slant_is_the_slope_of_the_best_line()
+
+
+def copier():
+    test_data.test_photocopy_of_one_dot()
+
+
+def coins():
+    test_data.test_toss_has_the_ratio_that_it_says()
 
 
 def convolutions():
@@ -620,6 +655,84 @@ MUTANTS = {
         "generator.choice(rows, batch_size, replace=False)",
         "generator.choice(rows, batch_size)",
         [grouped_streams],
+    ),
+    "weights summed without squares": (
+        shift,
+        "(w**2).sum()",
+        "w.sum()",
+        [known_weights],
+    ),
+    "penalty on b as well": (
+        shift,
+        "ridge[-1] = 0",
+        "pass",
+        [classifiers],
+    ),
+    "weights not scaled": (
+        shift,
+        "    w = w / w.mean()\n",
+        "",
+        [classifiers],
+    ),
+    "weights ignored": (
+        shift,
+        "rows.T @ (w * (p - y))",
+        "rows.T @ (p - y)",
+        [classifiers],
+    ),
+    "ratio of the sizes upside down": (
+        shift,
+        "len(x_train) / len(x_use)",
+        "len(x_use) / len(x_train)",
+        [ratios],
+    ),
+    "ratio upside down": (
+        shift,
+        "np.exp(log_odds)",
+        "np.exp(-log_odds)",
+        [ratios],
+    ),
+    "tail without the hits themselves": (
+        shift,
+        "range(hits, min(k, t) + 1)",
+        "range(hits + 1, min(k, t) + 1)",
+        [chances],
+    ),
+    "asked about what it learned": (
+        shift,
+        "learn[rows[: len(rows) // 2]] = True",
+        "learn[rows[: len(rows) // 2]] = True; x[rows[len(rows) // 2 :], 0] += origin",
+        [false_alarms],
+    ),
+    "slant about the corner": (
+        data,
+        'np.einsum("nrc,nr,nc->n", ink, row, column)',
+        'np.einsum("nrc,nr,nc->n", ink, row + 1, column + 1)',
+        [slants],
+    ),
+    "slant across": (
+        data,
+        'np.einsum("nrc,nr->n", ink, row**2)',
+        'np.einsum("nrc,nc->n", ink, column**2)',
+        [slants],
+    ),
+    "copier without a centre": (
+        data,
+        "down * across / 36",
+        "1 / 9",
+        [copier],
+    ),
+    "odds of the other side": (
+        data,
+        "(1 - q[train]) / q[train]",
+        "q[train] / (1 - q[train])",
+        [coins],
+    ),
+    "odds of the other part": (
+        data,
+        "(1 - q[train]) / q[train]",
+        "(1 - q[use])[: len(train)] / q[train]",
+        [coins],
     ),
     "strides exchanged": (
         conv,
