@@ -105,16 +105,19 @@ def standardize_part(
     var = np.maximum(second / count - missed * missed, 0)
     inv_std = 1 / np.sqrt(var + eps)
 
-    # A scale with one value for each group joins inv_std; another one comes after it.
-    inside = scale is not None and _varies_inside(scale, axes)
-    factor = inv_std if scale is None or inside else inv_std * scale
-    offset = -missed * factor if shift is None or inside else shift - missed * factor
+    # Scale and shift join the factor and the offset of a group, unless there are as
+    # many of these as values in x.
+    joined = not any(_is_large(param, inv_std, x) for param in (scale, shift))
+    factor = inv_std * scale if joined and scale is not None else inv_std
+    offset = -missed * factor
+    if joined and shift is not None:
+        offset = shift + offset
     for block in blocks:
         part = y[block]
         part *= factor
         part += offset
-        if inside:
-            part *= scale
+        if not joined:
+            part *= 1 if scale is None else scale
             part += 0 if shift is None else shift
     return np.add(guess, missed, dtype=np.float64), var, inv_std
 
@@ -211,6 +214,7 @@ def backward_part(
         factor = inv_std
     else:
         sum_g, sum_g_left, factor = sum_dout, sum_dout_left, inv_std * scale
+    del terms, sum_dout, sum_dout_left  # some are as large as a part of x
     # x_hat = (left - missed) * inv_std, so that g - mean(g) - x_hat * mean(g * x_hat)
     # is g + slope * left + level.
     slope = (sum_g_left - missed * sum_g) * inv_std * inv_std / -count
@@ -271,6 +275,11 @@ def _guess_mean(sample: NDArray, axes: tuple[int, ...]) -> NDArray:
 def _varies_inside(scale: NDArray, axes: tuple[int, ...]) -> bool:
     """Tell whether `scale` has more than one value in a group."""
     return any(scale.shape[axis] > 1 for axis in axes)
+
+
+def _is_large(param: NDArray | None, inv_std: NDArray, x: NDArray) -> bool:
+    """Tell whether the product of `param` and `inv_std` would be as large as `x`."""
+    return param is not None and np.broadcast(param, inv_std).size == x.size
 
 
 def _sum(a: NDArray, axes: tuple[int, ...]) -> NDArray:
