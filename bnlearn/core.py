@@ -101,7 +101,7 @@ def standardize_part(
         left = np.subtract(x[block], guess, out=y[block])
         first += _sum(left, axes)
         second += _sum_of_products(left, left, axes)
-    missed = first / count if centred else 0 * first
+    missed = first / count if centred else np.zeros_like(first)
     var = np.maximum(second / count - missed * missed, 0)
     inv_std = 1 / np.sqrt(var + eps)
 
@@ -218,7 +218,7 @@ def backward_part(
     # x_hat = (left - missed) * inv_std, so that g - mean(g) - x_hat * mean(g * x_hat)
     # is g + slope * left + level.
     slope = (sum_g_left - missed * sum_g) * inv_std * inv_std / -count
-    level = sum_g / -count - slope * missed if centred else 0 * sum_g
+    level = sum_g / -count - slope * missed if centred else np.zeros_like(sum_g)
     for block in blocks:
         part = dx[block]
         part *= slope
