@@ -27,6 +27,8 @@ __all__ = ["standardize", "standardize_backward"]
 BLOCK = 2**18
 # Rows worked on at a time: more would make float32 sums long enough to lose digits.
 BLOCK_ROWS = 2**12
+# Values of one row summed at a time, for the same reason.
+BLOCK_COLUMNS = 2**15
 
 
 def standardize(
@@ -292,6 +294,8 @@ def _sum(a: NDArray, axes: tuple[int, ...]) -> NDArray:
         return a
     if axes == (0,):
         return (np.ones(len(a), a.dtype) @ a)[np.newaxis]
+    if a.shape[-1] > BLOCK_COLUMNS:
+        return sum(_sum(piece, axes) for piece in _pieces(a))
     partial = (a @ np.ones(a.shape[-1], a.dtype))[..., np.newaxis]
     return partial.sum(axis=axes[:-1], keepdims=True) if axes[1:] else partial
 
@@ -300,9 +304,18 @@ def _sum_of_products(a: NDArray, b: NDArray, axes: tuple[int, ...]) -> NDArray:
     """Sum ``a * b`` over `axes` without storing the product; b may be broadcast."""
     if not axes:
         return a * b
+    if axes != (0,) and a.shape[-1] > BLOCK_COLUMNS:
+        pairs = zip(_pieces(a), _pieces(b), strict=True)
+        return sum(_sum_of_products(*pair, axes) for pair in pairs)
     if a.ndim == 2 and len(axes) == 1 and b.shape[1 - axes[0]] == 1:
         return b.T @ a if axes == (0,) else a @ b.T
     if axes == (0,):
         return np.einsum("nc,nc->c", a, b)[np.newaxis]
     partial = np.vecdot(a, b)[..., np.newaxis]
     return partial.sum(axis=axes[:-1], keepdims=True) if axes[1:] else partial
+
+
+def _pieces(a: NDArray) -> list[NDArray]:
+    """Cut the last axis into pieces of at most BLOCK_COLUMNS values."""
+    starts = range(0, a.shape[-1], BLOCK_COLUMNS)
+    return [a[..., start : start + BLOCK_COLUMNS] for start in starts]

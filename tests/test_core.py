@@ -107,6 +107,13 @@ def test_block_size_does_not_matter(monkeypatch, shape, axes, param, block):
     compare(shape, axes, param, "f8")
 
 
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize(("shape", "axes", "param"), CASES, ids=str)
+def test_cuts_of_long_rows_do_not_matter(monkeypatch, shape, axes, param, columns):
+    monkeypatch.setattr(core, "BLOCK_COLUMNS", columns)
+    compare(shape, axes, param, "f8")
+
+
 @pytest.mark.parametrize(("shape", "axes", "param"), CASES, ids=str)
 def test_memory_layout_does_not_matter(shape, axes, param):
     compare(shape, axes, param, "f8", layout=np.asfortranarray)
