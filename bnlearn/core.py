@@ -77,7 +77,7 @@ def standardize(
     y = np.empty(x.shape, x.dtype)
     stats = [
         standardize_part(x[part], y[part], axes, eps, scale, shift, centred)
-        for part in _parts(x, axes)
+        for part in _parts(x, axes, BLOCK)
     ]
     mean, var, inv_std = _join(stats, np.concatenate)
     return y, mean, var, inv_std
@@ -109,7 +109,7 @@ def standardize_part(
 
     # Scale and shift join the factor and the offset of a group, unless there are as
     # many of these as values in x.
-    joined = not any(_is_large(param, inv_std, x) for param in (scale, shift))
+    joined = not any(_grows(param, inv_std, x, axes) for param in (scale, shift))
     factor = inv_std * scale if joined and scale is not None else inv_std
     offset = -missed * factor
     if joined and shift is not None:
@@ -169,7 +169,8 @@ def standardize_backward(
     """
     dx = np.empty(x.shape, x.dtype)
     dscale, dshift = np.zeros((2, *scale.shape), x.dtype)
-    for part in _parts(x, axes):
+    # Half a block, as the products of a part take room beside it.
+    for part in _parts(x, axes, BLOCK // 2):
         stats = mean[part], inv_std[part]
         sums = backward_part(
             dout[part], x[part], dx[part], *stats, axes, scale, centred
@@ -235,10 +236,9 @@ def _count(x: NDArray, axes: tuple[int, ...]) -> int:
     return math.prod([x.shape[axis] for axis in axes]) or 1
 
 
-def _parts(x: NDArray, axes: tuple[int, ...]) -> list[slice]:
+def _parts(x: NDArray, axes: tuple[int, ...], size: int) -> list[slice]:
     """Cut the first axis where groups end: into blocks, or not at all."""
-    # Half a block, as the products of a part take room beside it.
-    return [slice(None)] if 0 in axes else _cut(x, BLOCK // 2)
+    return [slice(None)] if 0 in axes else _cut(x, size)
 
 
 def _blocks(x: NDArray, axes: tuple[int, ...]) -> list[slice]:
@@ -279,9 +279,13 @@ def _varies_inside(scale: NDArray, axes: tuple[int, ...]) -> bool:
     return any(scale.shape[axis] > 1 for axis in axes)
 
 
-def _is_large(param: NDArray | None, inv_std: NDArray, x: NDArray) -> bool:
+def _grows(
+    param: NDArray | None, inv_std: NDArray, x: NDArray, axes: tuple[int, ...]
+) -> bool:
     """Tell whether the product of `param` and `inv_std` would be as large as `x`."""
-    return param is not None and np.broadcast(param, inv_std).size == x.size
+    if param is None or not _varies_inside(param, axes):
+        return False
+    return np.broadcast(param, inv_std).size == x.size
 
 
 def _sum(a: NDArray, axes: tuple[int, ...]) -> NDArray:
