@@ -7,9 +7,8 @@ from benchmarks import cases
 
 @pytest.mark.parametrize("kind", cases.KINDS)
 @pytest.mark.parametrize("direction", ["forward", "both"])
-@pytest.mark.parametrize("shape", cases.SHAPES, ids=str)
-def bench_batch_norm(benchmark, shape, direction, kind):
-    benchmark.group = f"{shape} {direction}"
-    call = getattr(cases.KINDS[kind](*cases.draw(shape)), direction)
-    rounds = max(5, cases.ROUNDS[shape] // 2)
-    benchmark.pedantic(call, rounds=rounds, warmup_rounds=1)
+@pytest.mark.parametrize("case", cases.CASES, ids=str)
+def bench_norm(benchmark, case, direction, kind):
+    benchmark.group = f"{case} {direction}"
+    call = getattr(cases.KINDS[kind](case, *cases.draw(case)), direction)
+    benchmark.pedantic(call, rounds=max(5, case.rounds // 2), warmup_rounds=1)

@@ -47,10 +47,7 @@ def check_channels(
 
 
 def check_trailing(
-    name: str,
-    x: ArrayLike,
-    normalized_shape: Sequence[int] | int,
-    eps: float | None,
+    name: str, x: ArrayLike, normalized_shape: Sequence[int] | int, eps: float
 ) -> tuple[NDArray, tuple[int, ...]]:
     """Check the arguments of a norm over the last axes; return x and their sizes."""
     x = check_floating(name, "x", x)
@@ -60,8 +57,7 @@ def check_trailing(
             f"{name}: expected x to end with normalized_shape {sizes}, "
             f"got shape {x.shape}"
         )
-    if eps is not None:
-        check_eps(name, eps)
+    check_eps(name, eps)
     return x, sizes
 
 
@@ -106,7 +102,7 @@ def check_groups(name: str, num_groups: int, channels: int) -> None:
     ValueError
         If it is not positive or does not divide `channels`.
     """
-    if not isinstance(num_groups, Integral):
+    if not _is_integer(num_groups):
         raise TypeError(
             f"{name}: expected num_groups to be an integer, got {num_groups!r}"
         )
@@ -122,6 +118,8 @@ def check_normalized_shape(
 ) -> tuple[int, ...]:
     """Return `normalized_shape` as a tuple, or refuse it in the name of `name`.
 
+    A number stands for one axis, as in PyTorch's layers.
+
     Raises
     ------
     TypeError
@@ -129,14 +127,12 @@ def check_normalized_shape(
     ValueError
         If it is empty or has a negative size.
     """
-    sizes = normalized_shape
-    if isinstance(sizes, Integral):
-        sizes = (sizes,)
+    given = normalized_shape
     try:
-        sizes = tuple(sizes)
+        sizes = (given,) if isinstance(given, Integral) else tuple(given)
     except TypeError:
         sizes = (None,)
-    if not all(isinstance(size, Integral) for size in sizes):
+    if not all(_is_integer(n) for n in sizes):
         raise TypeError(
             f"{name}: expected normalized_shape to be an integer or a sequence of "
             f"integers, got {normalized_shape!r}"
@@ -196,3 +192,8 @@ def check_dout(name: str, dout: ArrayLike, cache: object, kind: type) -> NDArray
             f"{name}: expected dout of shape {cache.x.shape}, got {dout.shape}"
         )
     return dout
+
+
+def _is_integer(value: object) -> bool:
+    """Tell integers, NumPy's too, from all else and from True, which Python calls 1."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

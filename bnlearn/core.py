@@ -27,6 +27,8 @@ __all__ = ["standardize", "standardize_backward"]
 BLOCK = 2**18
 # Rows worked on at a time: more would make float32 sums long enough to lose digits.
 BLOCK_ROWS = 2**12
+# Values of one row summed at a time, for the same reason.
+BLOCK_COLUMNS = 2**15
 
 
 def standardize(
@@ -75,7 +77,7 @@ def standardize(
     y = np.empty(x.shape, x.dtype)
     stats = [
         standardize_part(x[part], y[part], axes, eps, scale, shift, centred)
-        for part in _parts(x, axes)
+        for part in _parts(x, axes, BLOCK)
     ]
     mean, var, inv_std = _join(stats, np.concatenate)
     return y, mean, var, inv_std
@@ -101,20 +103,23 @@ def standardize_part(
         left = np.subtract(x[block], guess, out=y[block])
         first += _sum(left, axes)
         second += _sum_of_products(left, left, axes)
-    missed = first / count if centred else 0 * first
+    missed = first / count if centred else np.zeros_like(first)
     var = np.maximum(second / count - missed * missed, 0)
     inv_std = 1 / np.sqrt(var + eps)
 
-    # A scale with one value for each group joins inv_std; another one comes after it.
-    inside = scale is not None and _varies_inside(scale, axes)
-    factor = inv_std if scale is None or inside else inv_std * scale
-    offset = -missed * factor if shift is None or inside else shift - missed * factor
+    # Scale and shift join the factor and the offset of a group, unless there are as
+    # many of these as values in x.
+    joined = not any(_grows(param, inv_std, x, axes) for param in (scale, shift))
+    factor = inv_std * scale if joined and scale is not None else inv_std
+    offset = -missed * factor
+    if joined and shift is not None:
+        offset = shift + offset
     for block in blocks:
         part = y[block]
         part *= factor
         part += offset
-        if inside:
-            part *= scale
+        if not joined:
+            part *= 1 if scale is None else scale
             part += 0 if shift is None else shift
     return np.add(guess, missed, dtype=np.float64), var, inv_std
 
@@ -164,7 +169,8 @@ def standardize_backward(
     """
     dx = np.empty(x.shape, x.dtype)
     dscale, dshift = np.zeros((2, *scale.shape), x.dtype)
-    for part in _parts(x, axes):
+    # Half a block, as the products of a part take room beside it.
+    for part in _parts(x, axes, BLOCK // 2):
         stats = mean[part], inv_std[part]
         sums = backward_part(
             dout[part], x[part], dx[part], *stats, axes, scale, centred
@@ -211,10 +217,11 @@ def backward_part(
         factor = inv_std
     else:
         sum_g, sum_g_left, factor = sum_dout, sum_dout_left, inv_std * scale
+    del terms, sum_dout, sum_dout_left  # some are as large as a part of x
     # x_hat = (left - missed) * inv_std, so that g - mean(g) - x_hat * mean(g * x_hat)
     # is g + slope * left + level.
     slope = (sum_g_left - missed * sum_g) * inv_std * inv_std / -count
-    level = sum_g / -count - slope * missed if centred else 0 * sum_g
+    level = sum_g / -count - slope * missed if centred else np.zeros_like(sum_g)
     for block in blocks:
         part = dx[block]
         part *= slope
@@ -229,10 +236,9 @@ def _count(x: NDArray, axes: tuple[int, ...]) -> int:
     return math.prod([x.shape[axis] for axis in axes]) or 1
 
 
-def _parts(x: NDArray, axes: tuple[int, ...]) -> list[slice]:
+def _parts(x: NDArray, axes: tuple[int, ...], size: int) -> list[slice]:
     """Cut the first axis where groups end: into blocks, or not at all."""
-    # Half a block, as the products of a part take room beside it.
-    return [slice(None)] if 0 in axes else _cut(x, BLOCK // 2)
+    return [slice(None)] if 0 in axes else _cut(x, size)
 
 
 def _blocks(x: NDArray, axes: tuple[int, ...]) -> list[slice]:
@@ -273,6 +279,15 @@ def _varies_inside(scale: NDArray, axes: tuple[int, ...]) -> bool:
     return any(scale.shape[axis] > 1 for axis in axes)
 
 
+def _grows(
+    param: NDArray | None, inv_std: NDArray, x: NDArray, axes: tuple[int, ...]
+) -> bool:
+    """Tell whether the product of `param` and `inv_std` would be as large as `x`."""
+    if param is None or not _varies_inside(param, axes):
+        return False
+    return np.broadcast(param, inv_std).size == x.size
+
+
 def _sum(a: NDArray, axes: tuple[int, ...]) -> NDArray:
     """Sum over `axes`, which stay as length 1.
 
@@ -283,6 +298,8 @@ def _sum(a: NDArray, axes: tuple[int, ...]) -> NDArray:
         return a
     if axes == (0,):
         return (np.ones(len(a), a.dtype) @ a)[np.newaxis]
+    if a.shape[-1] > BLOCK_COLUMNS:
+        return sum(_sum(piece, axes) for piece in _pieces(a))
     partial = (a @ np.ones(a.shape[-1], a.dtype))[..., np.newaxis]
     return partial.sum(axis=axes[:-1], keepdims=True) if axes[1:] else partial
 
@@ -291,9 +308,18 @@ def _sum_of_products(a: NDArray, b: NDArray, axes: tuple[int, ...]) -> NDArray:
     """Sum ``a * b`` over `axes` without storing the product; b may be broadcast."""
     if not axes:
         return a * b
+    if axes != (0,) and a.shape[-1] > BLOCK_COLUMNS:
+        pairs = zip(_pieces(a), _pieces(b), strict=True)
+        return sum(_sum_of_products(*pair, axes) for pair in pairs)
     if a.ndim == 2 and len(axes) == 1 and b.shape[1 - axes[0]] == 1:
         return b.T @ a if axes == (0,) else a @ b.T
     if axes == (0,):
         return np.einsum("nc,nc->c", a, b)[np.newaxis]
     partial = np.vecdot(a, b)[..., np.newaxis]
     return partial.sum(axis=axes[:-1], keepdims=True) if axes[1:] else partial
+
+
+def _pieces(a: NDArray) -> list[NDArray]:
+    """Cut the last axis into pieces of at most BLOCK_COLUMNS values."""
+    starts = range(0, a.shape[-1], BLOCK_COLUMNS)
+    return [a[..., start : start + BLOCK_COLUMNS] for start in starts]

@@ -23,6 +23,7 @@ from bnlearn.checks import (
     check_channel_vector,
     check_channels,
     check_dout,
+    check_floating,
     check_groups,
     check_normalized_shape,
     check_parameter,
@@ -782,9 +783,10 @@ def rms_norm_forward(
     array([[ 1.2, -1.6,  0. ,  0. ]])
     """
     name = "rms_norm_forward"
+    x = check_floating(name, "x", x)
+    eps = float(np.finfo(_computable(x).dtype).eps) if eps is None else eps
     x, sizes = check_trailing(name, x, normalized_shape, eps)
     gamma = check_parameter(name, "gamma", gamma, sizes)
-    eps = float(np.finfo(_computable(x).dtype).eps) if eps is None else eps
     layout = layer_layout(x.shape, sizes)
     stats = x.shape[: x.ndim - len(sizes)]
     y, *cache = _forward(layout, x, gamma, None, eps, stats, centred=False)

@@ -101,9 +101,16 @@ def test_block_size_does_not_matter(monkeypatch, shape, axes, param, block):
         block = 1
     monkeypatch.setattr(core, "BLOCK", block)
     x = np.empty(shape)
-    blocks, parts = core._blocks(x, axes), core._parts(x, axes)
+    blocks, parts = core._blocks(x, axes), core._parts(x, axes, block)
     assert min(len(blocks), len(parts)) == 1
     assert max(len(blocks), len(parts)) > 1 or len(x) == 1
+    compare(shape, axes, param, "f8")
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize(("shape", "axes", "param"), CASES, ids=str)
+def test_cuts_of_long_rows_do_not_matter(monkeypatch, shape, axes, param, columns):
+    monkeypatch.setattr(core, "BLOCK_COLUMNS", columns)
     compare(shape, axes, param, "f8")
 
 

@@ -9,15 +9,22 @@ import inspect
 import numpy as np
 import pytest
 
-from bnlearn import core, data, experiment, norms, optim, running, shift
+from bnlearn import checks, core, data, experiment, norms, optim, running, shift
 from bnlearn import train as training
 from bnlearn.layers import base, conv, dense, losses, networks, norm
 from tests import (
+    family,
     oracle,
     test_conv,
     test_core,
     test_data,
     test_experiment,
+    test_family_accuracy,
+    test_family_errors,
+    test_family_gradients,
+    test_family_layers,
+    test_family_oracle,
+    test_family_properties,
     test_gradcheck,
     test_layers,
     test_norms_oracle,
@@ -89,6 +96,135 @@ def first_infinity():
         x[row, 1] = np.inf
         _, cache = norms.batch_norm_forward(x, gamma, beta)
         assert np.isinf(cache.mean[1])
+
+
+def layer_values():
+    for case in [("layer", (4, 3, 5), (3, 5)), ("layer", (4, 4), (4,))]:
+        family.check(family.draw(*case))
+
+
+def rms_values():
+    for case in [("rms", (4, 3, 5), (3, 5)), ("rms", (4, 4), (4,))]:
+        family.check(family.draw(*case))
+
+
+def group_values():
+    for case in [("group", (3, 6, 5), 2), ("group", (3, 6), 3)]:
+        family.check(family.draw(*case))
+
+
+def instance_values():
+    for shape in [(5, 3, 4), (2, 3, 3)]:
+        family.check(family.draw("instance", shape, None))
+
+
+# Shapes for which statistics over the wrong axes have the right shape.
+
+
+def square_rows():
+    family.check(family.draw("layer", (4, 4), (4,)))
+
+
+def square_groups():
+    family.check(family.draw("group", (3, 4, 5), 2))
+
+
+def negative_sizes():
+    test_family_layers.test_bad_arguments_are_refused(
+        lambda: norm.LayerNorm(-1), ValueError, "none negative, got -1"
+    )
+
+
+def differences_of_the_family():
+    for kind in family.KINDS:
+        for case in test_family_gradients.CASES:
+            if case[0] == kind:
+                test_family_gradients.by_differences(case)
+
+
+def differences_of_norms_with_gamma_inside():
+    for case in [("layer", (4, 3), (3,)), ("group", (2, 6, 2), 2)]:
+        test_family_gradients.by_differences(case)
+
+
+def differences_of_layer_norm():
+    test_family_gradients.by_differences(("layer", (4, 3), (3,)))
+
+
+def differences_of_rms_norm():
+    test_family_gradients.by_differences(("rms", (4, 3), (3,)))
+
+
+def parts():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core, "BLOCK", 20)
+        for case in test_family_oracle.SOME:
+            family.check(family.draw(*case))
+
+
+def long_rows():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core, "BLOCK_COLUMNS", 2)
+        for case in test_family_oracle.SOME:
+            family.check(family.draw(*case))
+
+
+def large_means():
+    for case in [("layer", (512, 300), (300,)), ("group", (8, 6, 200), 2)]:
+        problem = test_family_accuracy.draw(*case)
+        assert max(test_family_accuracy.errors(problem)) <= test_family_accuracy.LIMIT
+
+
+def infinity_without_a_mean():
+    test_family_oracle.test_not_finite_stays_in_its_group_as_in_pytorch(
+        ("rms", (4, 3, 5), (3, 5)), "f8", "x", [np.inf]
+    )
+
+
+def eps_of_rms_norm():
+    for dtype in ("f4", "f2"):
+        test_family_oracle.test_eps_of_rms_norm_is_that_of_the_dtype_computed_in(
+            ("rms", (4, 3, 5), (3, 5)), dtype
+        )
+
+
+def layers_like_torch(name):
+    def find():
+        for case in test_family_layers.CASES:
+            if case[0].startswith(name):
+                test_family_layers.follow(*case)
+
+    return find
+
+
+follow_layer_norm = layers_like_torch("LayerNorm")
+follow_rms_norm = layers_like_torch("RMSNorm")
+follow_group_norm = layers_like_torch("GroupNorm")
+follow_instance_norm = layers_like_torch("InstanceNorm")
+
+
+def refusals(*names):
+    def find():
+        for name in names:
+            case = test_family_errors.ODD[name]
+            test_family_errors.test_pytorch_and_the_package_refuse_the_same(case)
+
+    return find
+
+
+one_value_in_each_group = refusals("group: one value in each group")
+one_position = refusals("instance: one position")
+other_sizes = refusals("layer: other size", "rms: other size")
+no_divisor = refusals("group: not a divisor")
+truth_as_a_number = refusals("group: true", "layer: true")
+
+
+def relations():
+    for relation in (
+        test_family_properties.test_group_norm_with_one_group_is_layer_norm_of_the_example,
+        test_family_properties.test_groups_may_be_shifted_and_scaled_one_by_one,
+    ):
+        relation()
 
 
 def activations():
@@ -286,8 +422,8 @@ MUTANTS = {
     ),
     "no correction of the offset": (
         core,
-        "shift - missed * factor",
-        "shift",
+        "offset = -missed * factor",
+        "offset = 0 * missed * factor",
         [blocks],
     ),
     "guess of zero": (
@@ -306,7 +442,13 @@ MUTANTS = {
         core,
         "sum_g / -count - slope * missed",
         "-slope * missed",
-        [training_values, central_differences],
+        [
+            training_values,
+            central_differences,
+            layer_values,
+            group_values,
+            instance_values,
+        ],
     ),
     "x_hat term forgotten": (
         core,
@@ -318,7 +460,7 @@ MUTANTS = {
         core,
         "        part *= slope\n        part += level\n",
         "        part *= 0\n",
-        [training_values, central_differences],
+        [training_values, central_differences, layer_values, rms_values],
     ),
     "gamma forgotten in dx": (
         core,
@@ -349,6 +491,308 @@ MUTANTS = {
         "guess[~np.isfinite(guess)] = 0",
         "pass",
         [first_infinity],
+    ),
+    "gamma inside a group forgotten": (
+        core,
+        "part *= 1 if scale is None else scale",
+        "pass",
+        [layer_values, rms_values, follow_layer_norm],
+    ),
+    "beta inside a group forgotten": (
+        core,
+        "part += 0 if shift is None else shift",
+        "pass",
+        [layer_values, follow_layer_norm],
+    ),
+    "beta before gamma": (
+        core,
+        (
+            "            part *= 1 if scale is None else scale\n"
+            "            part += 0 if shift is None else shift\n"
+        ),
+        (
+            "            part += 0 if shift is None else shift\n"
+            "            part *= 1 if scale is None else scale\n"
+        ),
+        [layer_values],
+    ),
+    "gamma not joined": (
+        core,
+        "inv_std * scale if joined and scale is not None else inv_std",
+        "inv_std",
+        [training_values, group_values, instance_values],
+    ),
+    "beta not joined": (
+        core,
+        "offset = shift + offset",
+        "pass",
+        [training_values, group_values, instance_values],
+    ),
+    "offset without gamma": (
+        core,
+        "offset = -missed * factor",
+        "offset = -missed * inv_std",
+        [blocks],
+    ),
+    "mean of a norm that has none": (
+        core,
+        "    if not centred:\n        guess[...] = 0\n",
+        "",
+        [rms_values, follow_rms_norm],
+    ),
+    "correction of a mean that is none": (
+        core,
+        "missed = first / count if centred else np.zeros_like(first)",
+        "missed = first / count",
+        [rms_values, differences_of_rms_norm],
+    ),
+    "infinity times zero": (
+        core,
+        "missed = first / count if centred else np.zeros_like(first)",
+        "missed = first / count if centred else 0 * first",
+        [infinity_without_a_mean],
+    ),
+    "mean of g taken away from all": (
+        core,
+        "sum_g / -count - slope * missed if centred else np.zeros_like(sum_g)",
+        "sum_g / -count - slope * missed",
+        [rms_values, differences_of_rms_norm, follow_rms_norm],
+    ),
+    "gamma forgotten in the mean of g": (
+        core,
+        "sum_g = _sum_of_products(sum_dout, scale, axes)",
+        "sum_g = _sum(sum_dout, axes)",
+        [layer_values, group_values, differences_of_norms_with_gamma_inside],
+    ),
+    "gamma forgotten in the mean of g x_hat": (
+        core,
+        "sum_g_left = _sum_of_products(sum_dout_left, scale, axes)",
+        "sum_g_left = _sum(sum_dout_left, axes)",
+        [layer_values, rms_values, group_values, differences_of_the_family],
+    ),
+    "gamma forgotten in g": (
+        core,
+        "part += dout[block] * scale if inside else dout[block]",
+        "part += dout[block]",
+        [layer_values, rms_values, group_values, differences_of_the_family],
+    ),
+    "gamma after the means of g": (
+        core,
+        (
+            "        sum_g = _sum_of_products(sum_dout, scale, axes)\n"
+            "        sum_g_left = _sum_of_products(sum_dout_left, scale, axes)\n"
+            "        factor = inv_std\n"
+        ),
+        (
+            "        sum_g = _sum(sum_dout, axes)\n"
+            "        sum_g_left = _sum(sum_dout_left, axes)\n"
+            "        inside, factor = False, inv_std * scale\n"
+        ),
+        [layer_values, group_values, differences_of_norms_with_gamma_inside],
+    ),
+    "dgamma without the offset": (
+        core,
+        "dscale -= _sum_of_products(sum_dout, missed * inv_std, shared)",
+        "pass",
+        [large_means],
+    ),
+    "dgamma of what was not divided": (
+        core,
+        "dscale = _sum_of_products(sum_dout_left, inv_std, shared)",
+        "dscale = _sum_of_products(sum_dout_left, inv_std**0, shared)",
+        [layer_values, rms_values, group_values, instance_values],
+    ),
+    "dbeta times gamma": (
+        core,
+        "dshift = _sum(sum_dout, shared)",
+        "dshift = _sum(sum_dout * scale, shared)",
+        [layer_values, group_values, instance_values],
+    ),
+    "dgamma of the last part alone": (
+        core,
+        "dscale += sums[0]",
+        "dscale[...] = sums[0]",
+        [parts],
+    ),
+    "dbeta of the last part alone": (
+        core,
+        "dshift += sums[1]",
+        "dshift[...] = sums[1]",
+        [parts],
+    ),
+    "statistics of the parts in the wrong order": (
+        core,
+        "_join(stats, np.concatenate)",
+        "_join(stats[::-1], np.concatenate)",
+        [parts],
+    ),
+    "end of a long row left out": (
+        core,
+        "range(0, a.shape[-1], BLOCK_COLUMNS)",
+        "range(0, a.shape[-1] - BLOCK_COLUMNS + 1, BLOCK_COLUMNS)",
+        [long_rows],
+    ),
+    "layer norm over the examples": (
+        norms,
+        "Layout((outer, inner), (1,), (1, inner))",
+        "Layout((outer, inner), (0,), (1, inner))",
+        [square_rows],
+    ),
+    "channels dealt out to the groups in turn": (
+        norms,
+        (
+            "    view = (n, num_groups, size, math.prod(spatial))\n"
+            "    return Layout(view, (2, 3), (1, num_groups, size, 1))\n"
+        ),
+        (
+            "    view = (n, size, num_groups, math.prod(spatial))\n"
+            "    return Layout(view, (1, 3), (1, size, num_groups, 1))\n"
+        ),
+        [square_groups],
+    ),
+    "a group per channel": (
+        norms,
+        "layout = group_layout(x.shape, num_groups)",
+        "layout = group_layout(x.shape, x.shape[1])",
+        [group_values, follow_group_norm, relations],
+    ),
+    "groups over the examples": (
+        norms,
+        "y, *cache = _forward(layout, x, gamma, beta, eps, layout.view[:2])",
+        "y, *cache = _forward(group_layout(x.shape, 1), x, gamma, beta, eps, x.shape[:1])",
+        [group_values, follow_group_norm],
+    ),
+    "gamma dealt out to the groups in turn": (
+        norms,
+        "copy=False).reshape(layout.scale)",
+        'copy=False).reshape(layout.scale, order="F")',
+        [group_values, follow_group_norm],
+    ),
+    "RMS norm with a mean": (
+        norms,
+        "_forward(layout, x, gamma, None, eps, stats, centred=False)",
+        "_forward(layout, x, gamma, None, eps, stats)",
+        [rms_values, follow_rms_norm],
+    ),
+    "RMS norm goes back as if it had a mean": (
+        norms,
+        "centred=not isinstance(cache, RMSNormCache)",
+        "centred=True",
+        [rms_values, differences_of_rms_norm, follow_rms_norm],
+    ),
+    "all norms go back as if they had none": (
+        norms,
+        "centred=not isinstance(cache, RMSNormCache)",
+        "centred=False",
+        [layer_values, group_values, instance_values, differences_of_layer_norm],
+    ),
+    "eps of float16 in RMS norm": (
+        norms,
+        "np.finfo(_computable(x).dtype).eps",
+        "np.finfo(x.dtype).eps",
+        [eps_of_rms_norm],
+    ),
+    "eps of layer norm in RMS norm": (
+        norms,
+        "float(np.finfo(_computable(x).dtype).eps) if eps is None",
+        "1e-5 if eps is None",
+        [eps_of_rms_norm],
+    ),
+    "group norm of single values": (
+        norms,
+        "if x.size == num_groups:",
+        "if False:",
+        [one_value_in_each_group],
+    ),
+    "instance norm of single values": (
+        norms,
+        "if math.prod(x.shape[2:]) == 1:",
+        "if False:",
+        [one_position],
+    ),
+    "sizes not compared": (
+        checks,
+        "if x.shape[-len(sizes) :] != sizes:",
+        "if False:",
+        [other_sizes],
+    ),
+    "rest of the channels ignored": (
+        checks,
+        "num_groups < 1 or channels % num_groups",
+        "num_groups < 1",
+        [no_divisor],
+    ),
+    "true as a number": (
+        checks,
+        " and not isinstance(value, bool)",
+        "",
+        [truth_as_a_number],
+    ),
+    "negative sizes accepted": (
+        checks,
+        "not sizes or min(sizes) < 0",
+        "not sizes",
+        [negative_sizes],
+    ),
+    "weight per group": (
+        norm,
+        "super().__init__((num_channels,), eps",
+        "super().__init__((num_groups,), eps",
+        [test_family_layers.test_initial_values],
+    ),
+    "eps of layer norm not passed on": (
+        norm,
+        "x, self.normalized_shape, gamma, beta, eps=self.eps",
+        "x, self.normalized_shape, gamma, beta",
+        [follow_layer_norm],
+    ),
+    "eps of RMS norm not passed on": (
+        norm,
+        "norms.rms_norm_forward(x, self.normalized_shape, gamma, eps=self.eps)",
+        "norms.rms_norm_forward(x, self.normalized_shape, gamma)",
+        [follow_rms_norm],
+    ),
+    "eps of group norm not passed on": (
+        norm,
+        "norms.group_norm_forward(x, self.num_groups, gamma, beta, eps=self.eps)",
+        "norms.group_norm_forward(x, self.num_groups, gamma, beta)",
+        [follow_group_norm],
+    ),
+    "biased running variance of instance norm": (
+        norm,
+        "cache.var.mean(axis=0) * (m / (m - 1))",
+        "cache.var.mean(axis=0)",
+        [follow_instance_norm],
+    ),
+    "unbiased by all examples together": (
+        norm,
+        "m = cache.layout.view[2]",
+        "m = cache.x.size // self.num_features",
+        [follow_instance_norm],
+    ),
+    "running statistics of the first example": (
+        norm,
+        "self._average(cache.mean.mean(axis=0), unbiased",
+        "self._average(cache.mean[0], unbiased",
+        [follow_instance_norm],
+    ),
+    "momentum None learns all the same": (
+        norm,
+        "        if cache.x.size and self.momentum is not None:\n",
+        (
+            "        self.momentum = 0.1 if self.momentum is None else self.momentum\n"
+            "        if cache.x.size:\n"
+        ),
+        [follow_instance_norm],
+    ),
+    "batches of instance norm counted": (
+        norm,
+        "        m = cache.layout.view[2]\n",
+        (
+            "        m = cache.layout.view[2]\n"
+            "        self.num_batches_tracked[...] += 1\n"
+        ),
+        [follow_instance_norm],
     ),
     "gamma and beta exchanged": (
         norms,

@@ -78,7 +78,8 @@ class Norm(Layer):
         return dx
 
     def _check_features(self, x: NDArray, features: int) -> None:
-        if x.ndim >= 2 and x.shape[1] != features:
+        # As PyTorch, which compares only where there are arrays to compare with.
+        if self._state() and x.ndim >= 2 and x.shape[1] != features:
             raise ValueError(
                 f"{type(self).__name__}: expected {features} channels on axis 1, "
                 f"got x of shape {x.shape}"
@@ -229,7 +230,8 @@ class InstanceNorm(_Tracking):
 
     Notes
     -----
-    As in PyTorch, ``num_batches_tracked`` stays 0.
+    As in PyTorch, ``num_batches_tracked`` stays 0. Unlike PyTorch's layers, which know
+    how many axes to expect, this one takes no single example without a batch axis.
     """
 
     def __init__(
