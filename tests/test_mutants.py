@@ -760,7 +760,7 @@ MUTANTS = {
     ),
     "biased running variance of instance norm": (
         norm,
-        "cache.var.mean(axis=0) * (m / (m - 1))",
+        "running.unbiased(cache.var.mean(axis=0), m)",
         "cache.var.mean(axis=0)",
         [follow_instance_norm],
     ),
@@ -772,8 +772,8 @@ MUTANTS = {
     ),
     "running statistics of the first example": (
         norm,
-        "self._average(cache.mean.mean(axis=0), unbiased",
-        "self._average(cache.mean[0], unbiased",
+        "self._average(cache.mean.mean(axis=0), var",
+        "self._average(cache.mean[0], var",
         [follow_instance_norm],
     ),
     "momentum None learns all the same": (
