@@ -252,22 +252,26 @@ def race(one, other, rounds):
     times = [], []
     for turn in range(rounds + 1):
         for call, record in zip((one, other), times, strict=True):
-            record += [seconds(call)] if turn else []  # the first turn warms up
-            if not turn:
-                call()
+            found = seconds(call)
+            if turn:  # the first turn warms up
+                record.append(found)
     return median(times[0]) / median(times[1])
 
 
 def alone(index, direction, kind):
-    """Return the median time of one implementation that has its process to itself."""
+    """Return the time of one implementation that has its process to itself.
+
+    In units of a multiplication that allocates nothing and runs in turn with it: other
+    work on the machine slows down whole processes, up to three times.
+    """
     case = CASES[index]
     call = getattr(KINDS[kind](case, *draw(case)), direction)
-    call()
-    return median(seconds(call) for _ in range(case.rounds))
+    a, b, out = np.ones((3, 2**18), "f4")
+    return race(call, lambda: np.multiply(a, b, out=out), case.rounds)
 
 
 def race_of_processes(case, direction, kinds):
-    """Time each kind in fresh processes, in turn; return the median times.
+    """Time each kind in fresh processes, in turn; return medians in :func:`alone`'s units.
 
     A kernel that allocates its results has two speeds. The C library hands out the
     pages that the call before gave back, or asks the system for new ones, whose first
