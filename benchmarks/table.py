@@ -58,10 +58,8 @@ def main():
     print(f"{date.today()}, {processor()}, one thread, float32.")
     memory = " / ".join(map(str, cases.MEMORY_GOALS))
     print(
-        "Times are ratios to PyTorch's native kernel: for batch norm with preallocated "
-        "output, medians of interleaved runs; for the others, whose kernels allocate "
-        f"their results, medians over {cases.PROCESSES} fresh processes each, in which a "
-        "multiplication that runs in turn is the unit. "
+        "Times are ratios to PyTorch's native kernel (batch norm: with preallocated "
+        "output; the others allocate theirs), medians of interleaved runs. "
         f"Memory: tensors, forward / with backward (goal {memory}). Error: largest of "
         f"y, dx, dgamma at mean/std = 1e4 (goal {cases.ERROR_GOAL:.0e}).\n"
     )
