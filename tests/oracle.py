@@ -209,6 +209,25 @@ def make_pair(channels, dtype="f8", **options):
     return ours, theirs
 
 
+def assert_like_tensor(name, actual, tensor, rtol, atol):
+    """Compare an array with a tensor: values and dtype, `atol` in units of its size."""
+    wanted = tensor.detach().numpy()
+    # A channel or group of low variance multiplies gradients by some hundred.
+    size = max(1.0, np.abs(wanted).max(initial=0))
+    np.testing.assert_allclose(
+        actual, wanted, rtol=rtol, atol=atol * size, err_msg=name
+    )
+    assert actual.dtype == wanted.dtype, name
+
+
+class TorchResidual(torch.nn.Sequential):
+    """What Residual is compared with."""
+
+    def forward(self, x):
+        """Return x + f(x)."""
+        return x + super().forward(x)
+
+
 def check_layer(shape, dtype="f8", steps=4, **options):
     """Follow PyTorch's layer through training and evaluation, running stats too."""
     ours, theirs = make_pair(shape[1], dtype, **options)
@@ -216,11 +235,7 @@ def check_layer(shape, dtype="f8", steps=4, **options):
     rtol, atol = {"f8": (1e-11, 1e-12), "f4": (1e-4, 2e-5)}[dtype]
 
     def compare(name, a, b):
-        b = b.detach().numpy()
-        # The low-variance channel multiplies gradients by some hundred.
-        size = max(1.0, np.abs(b).max(initial=0))
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol * size, err_msg=name)
-        assert a.dtype == b.dtype, name
+        assert_like_tensor(name, a, b, rtol, atol)
 
     modes = [True] * steps + [False, True, False]
     for seed, training in enumerate(modes):

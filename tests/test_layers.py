@@ -480,11 +480,6 @@ def test_mlp_refuses_other_norms(norm):
 # Residual
 
 
-class TorchResidual(torch.nn.Sequential):
-    def forward(self, x):
-        return x + super().forward(x)
-
-
 def residuals():
     """Make a network with a residual part inside another one, twice."""
     ours = Sequential(
@@ -497,10 +492,10 @@ def residuals():
     nn = torch.nn
     theirs = nn.Sequential(
         nn.Linear(6, 4),
-        TorchResidual(
+        oracle.TorchResidual(
             nn.Linear(4, 5),
             nn.BatchNorm1d(5),
-            TorchResidual(nn.Linear(5, 5), nn.Tanh()),
+            oracle.TorchResidual(nn.Linear(5, 5), nn.Tanh()),
             nn.Linear(5, 4),
         ),
         nn.Linear(4, 3),
