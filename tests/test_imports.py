@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "gradcheck": set(),
     "plots": {"norms", "staged"},
     "notebook": set(),
-    "exercises": {"norms", "gradcheck"},
+    "exercises": {"core", "gradcheck", "norms"},
     "cli": {"exercises"},
 }
 # What is heavier than NumPy, and whether it may be loaded along with the module.
@@ -41,8 +41,9 @@ IN_FUNCTIONS = {
     "experiment": {"tqdm"},
     "notebook": {"IPython"},
     "plots": {"matplotlib"},
+    "exercises": {"platformdirs"},  # in progress.py alone
 }
-HEAVY = ["torch", "matplotlib", "sklearn", "scipy", "tqdm", "IPython"]
+HEAVY = ["torch", "matplotlib", "sklearn", "scipy", "tqdm", "IPython", "platformdirs"]
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -89,6 +90,16 @@ def test_imports_follow_the_arrows(path):
     assert complaints(part, path.read_text(encoding="utf-8")) == []
 
 
+def test_only_progress_knows_the_folders_of_the_platform():
+    users = [
+        path.name
+        for path in MODULES
+        for name, _ in imported(ast.parse(path.read_text(encoding="utf-8")))
+        if name.split(".")[0] == "platformdirs"
+    ]
+    assert users == ["progress.py"]
+
+
 def test_arrows_have_no_cycle():
     def reachable(part, seen):
         for other in MAY_IMPORT[part] - seen:
@@ -118,10 +129,11 @@ def test_planted_import_is_seen(part, source):
     assert complaints(part, source)
 
 
-def test_import_loads_nothing_heavier_than_numpy():
+@pytest.mark.parametrize("module", ["bnlearn", "bnlearn.exercises"])
+def test_import_loads_nothing_heavier_than_numpy(module):
     code = f"""
 import sys
-import bnlearn
+import {module}
 print([name for name in {HEAVY} if name in sys.modules])
 """
     shown = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT)

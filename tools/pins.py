@@ -42,6 +42,7 @@ REST = [
     "nbval",
     "onnx",
     "packaging",
+    "platformdirs",
     "playwright",
     "pytest",
     "pytest-benchmark",

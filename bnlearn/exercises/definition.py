@@ -1,0 +1,216 @@
+"""What an exercise is: everything about it in one definition.
+
+The stub a reader starts from and the text of the solution are taken from the source of
+the reference, so that none of the three can drift from the others.
+"""
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from bnlearn.exercises.inputs import values
+
+__all__ = ["Exercise", "Family", "Mistake", "Section"]
+
+
+class Section(NamedTuple):
+    """Where in the book something is explained."""
+
+    page: str
+    heading: str
+
+    @property
+    def address(self) -> str:
+        """The page and the heading's anchor, as in the built book."""
+        words = re.findall(r"[a-z0-9]+", self.heading.lower())
+        return f"{self.page}.html#{'-'.join(words)}"
+
+    def __str__(self) -> str:
+        """Name chapter and heading."""
+        return f"chapter {self.page[:2]}, '{self.heading}'"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of input that every answer must get right.
+
+    Parameters
+    ----------
+    name : str
+        As a verdict names it: 'wrong for ...'.
+    shape : tuple of int
+        Shape of the values, channels on axis 1.
+    kind : str
+        One of :data:`bnlearn.exercises.inputs.KINDS`.
+    dtype : str
+        What the arrays are made of.
+    rtol, rtol32 : float
+        Largest error, relative to the largest entry of an output; `rtol32` where the
+        input or the answer is float32.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str = "plain"
+    dtype: str = "f8"
+    rtol: float = 1e-7
+    rtol32: float = 2e-4
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake that readers make, as a small wrong implementation.
+
+    Parameters
+    ----------
+    identifier : str
+        Short name.
+    message : str
+        One sentence for the reader.
+    section : Section
+        Where the book explains it.
+    answer : callable
+        The wrong implementation.
+    unstable : tuple of str
+        Families on which it returns rounding errors. No two such programs agree
+        there, so being wrong is all that is compared.
+    """
+
+    identifier: str
+    message: str
+    section: Section
+    answer: Callable
+    unstable: tuple[str, ...] = ()
+
+
+@dataclass
+class Exercise:
+    """A function to write, and how an answer is judged.
+
+    Parameters
+    ----------
+    identifier, title : str
+        For the reader.
+    section : Section
+        What the exercise is about; its page is the chapter.
+    difficulty : int
+        1 (type one line) to 4 (derive it yourself).
+    minutes : int
+        What a reader may need.
+    text : str
+        What to write.
+    reference : callable
+        A right answer. Its name, signature and docstring make the stub.
+    outputs : tuple of str
+        Names of what is returned.
+    families : tuple of Family
+        Kinds of input.
+    arguments : callable
+        ``arguments(rng, x)`` makes the positional arguments from the values `x`.
+    hints : tuple of str
+        From nudge to near-answer.
+    why : str
+        Why the reference works.
+    small : tuple of tuple of int
+        Shapes on which a small example is looked for, smallest first.
+    gradients : dict
+        The argument of which an output is the gradient.
+    forward : callable, optional
+        What the gradients are of: the parameters of the reference and, with defaults,
+        what else appears in `gradients`.
+    inseparable : dict
+        Reasons, by pair of mistakes that no input tells apart.
+    mistakes : list of Mistake
+        The bank; filled by :meth:`mistake`.
+    """
+
+    identifier: str
+    title: str
+    section: Section
+    difficulty: int
+    minutes: int
+    text: str
+    reference: Callable
+    outputs: tuple[str, ...]
+    families: tuple[Family, ...]
+    arguments: Callable
+    hints: tuple[str, ...]
+    why: str
+    small: tuple[tuple[int, ...], ...] = ((2, 2), (3, 2), (4, 3))
+    gradients: dict[str, str] = field(default_factory=dict)
+    forward: Callable | None = None
+    inseparable: dict[tuple[str, str], str] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def mistake(
+        self,
+        identifier: str,
+        message: str,
+        heading: str | None = None,
+        unstable: tuple[str, ...] = (),
+    ) -> Callable:
+        """Add the decorated wrong implementation to the bank."""
+        section = Section(self.section.page, heading) if heading else self.section
+
+        def add(answer: Callable) -> Callable:
+            self.mistakes.append(
+                Mistake(identifier, message, section, answer, unstable)
+            )
+            return answer
+
+        return add
+
+    @property
+    def function(self) -> str:
+        """Name of the function asked for."""
+        return self.reference.__name__
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of its arguments."""
+        return tuple(inspect.signature(self.reference).parameters)
+
+    @property
+    def chapter(self) -> str:
+        """The page of the book that it belongs to."""
+        return self.section.page
+
+    @property
+    def solution(self) -> str:
+        """Source of the reference."""
+        return textwrap.dedent(inspect.getsource(self.reference)).rstrip()
+
+    @property
+    def stub(self) -> str:
+        """Signature and docstring of the reference, and nothing done."""
+        source = self.solution
+        docstring = ast.parse(source).body[0].body[0]
+        head = source.splitlines()[: docstring.end_lineno]
+        return "\n".join([*head, "    raise NotImplementedError"])
+
+    def draw(
+        self, rng: np.random.Generator, family: Family, shape: tuple | None = None
+    ) -> tuple:
+        """Draw the arguments of one call; with `shape`, few digits and that shape."""
+        x = values(rng, shape or family.shape, family.kind)
+        if shape:
+            x = x.round(2)
+        return self.arguments(rng, x.astype(family.dtype))
+
+    def expected(self, arguments: tuple) -> tuple[np.ndarray, ...]:
+        """Compute the right outputs, in float64 whatever the arguments are."""
+        exact = [a.astype("f8") if is_array(a) else a for a in arguments]
+        found = self.reference(*exact)
+        found = found if len(self.outputs) > 1 else (found,)
+        return tuple(np.asarray(a) for a in found)
+
+
+def is_array(value: object) -> bool:
+    """Say whether an argument is an array: others are never changed or converted."""
+    return isinstance(value, np.ndarray)

@@ -1,0 +1,100 @@
+"""Run a submission on the input families of an exercise."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bnlearn.exercises.compare import Comparison, Complaint, compare, inputs_left
+from bnlearn.exercises.definition import Exercise, Family, is_array
+from bnlearn.exercises.sandbox import Run, Submission
+
+__all__ = ["SECONDS", "Case", "run_again", "run_all", "smallest"]
+
+# For all calls of one check together. The last call may take as long once more.
+SECONDS = 5.0
+
+
+class Case(NamedTuple):
+    """One input, and what the submission made of it."""
+
+    family: Family
+    arguments: tuple
+    expected: tuple
+    run: Run
+    comparison: Comparison
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the call did not come to its end."""
+        return self.run.timed_out or self.run.error is not None
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is nothing to complain about."""
+        return all(self.comparison.right) and not self.comparison.complaints
+
+
+def copied(arguments: tuple) -> tuple:
+    """Copy the arrays among some arguments."""
+    return tuple(a.copy() if is_array(a) else a for a in arguments)
+
+
+def run_one(
+    exercise: Exercise, submission: Submission, family: Family, arguments: tuple
+) -> Case:
+    """Call the submission on copies of the arguments, and compare."""
+    expected = exercise.expected(arguments)
+    given = copied(arguments)
+    run = submission.run(*given)
+    if run.timed_out or run.error is not None:
+        count = len(exercise.outputs)
+        comparison = Comparison((None,) * count, (False,) * count, ())
+    else:
+        comparison = compare(exercise.outputs, expected, run.value, family)
+        more = inputs_left(exercise.parameters, arguments, given, comparison.values)
+        comparison = comparison.owned(more)
+    return Case(family, arguments, expected, run, comparison)
+
+
+def run_all(exercise: Exercise, submission: Submission, seed: int) -> list[Case]:
+    """Call the submission on every family, until the time is over or a call was."""
+    cases, seconds = [], 0.0
+    for number, family in enumerate(exercise.families):
+        arguments = exercise.draw(np.random.default_rng([seed, number]), family)
+        cases.append(run_one(exercise, submission, family, arguments))
+        seconds += cases[-1].run.seconds
+        if cases[-1].run.timed_out or seconds > SECONDS:
+            break
+    return cases
+
+
+def run_again(exercise: Exercise, submission: Submission, case: Case) -> Case:
+    """Repeat a call that was right: the same input must give the same output."""
+    again = run_one(exercise, submission, case.family, case.arguments)
+    if all(again.comparison.right):
+        return again
+    text = (
+        "Called again with the same input, your function gives another result: "
+        "something is kept from call to call."
+    )
+    complaints = (*again.comparison.complaints, Complaint("not-repeatable", text))
+    return again._replace(comparison=again.comparison._replace(complaints=complaints))
+
+
+def smallest(
+    exercise: Exercise, submission: Submission, seed: int, cases: list[Case], k: int
+) -> Case:
+    """Look for a small input with few digits for which output `k` is wrong.
+
+    Where there is none, give the first case in which it is wrong.
+    """
+    wrong = [case for case in cases if not case.comparison.right[k]]
+    for shape in exercise.small:
+        for case in wrong:
+            if len(shape) == len(case.family.shape):
+                rng = np.random.default_rng([seed, *shape])
+                arguments = exercise.draw(rng, case.family, shape)
+                small = run_one(exercise, submission, case.family, arguments)
+                if not small.stopped and not small.comparison.right[k]:
+                    return small
+    return wrong[0]
