@@ -1,12 +1,14 @@
 """`check`, `hint` and `solution`: what a reader calls."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 
-from bnlearn.exercises import progress, report
+from bnlearn.exercises import report
 from bnlearn.exercises.catalogue import find
 from bnlearn.exercises.definition import Exercise
+from bnlearn.exercises.progress import record
 from bnlearn.exercises.report import Text
 from bnlearn.exercises.sandbox import Submission
 from bnlearn.exercises.trial import run_again, run_all
@@ -49,7 +51,9 @@ def check(name: str, obj: object = MISSING, *, seed: int | None = None) -> Verdi
     if seed is None:
         seed = int(np.random.SeedSequence().entropy % 2**32)
     verdict = judge(exercise, obj, seed)
-    progress.record(exercise.identifier, verdict.status)
+    problem = record(exercise.identifier, verdict.status)
+    if problem:
+        verdict = replace(verdict, paragraphs=(*verdict.paragraphs, problem))
     return verdict
 
 
@@ -83,6 +87,9 @@ def judge(exercise: Exercise, obj: object, seed: int) -> Verdict:
     cases = run_all(exercise, submission, seed)
     if all(case.passed for case in cases):
         cases.append(run_again(exercise, submission, cases[0]))
+    if all(type(case.run.error) is NotImplementedError for case in cases):
+        text = f"{exercise.function} still raises NotImplementedError."
+        return Verdict(exercise, "not attempted", seed, (text,))
     if any(case.stopped for case in cases):
         return report.error(exercise, seed, cases)
     if not all(case.passed for case in cases):

@@ -13,7 +13,7 @@ from bnlearn.exercises.definition import Family, is_array
 
 __all__ = ["Comparison", "Complaint", "close", "compare", "inputs_left", "unpack"]
 
-# More than any answer has: what is larger is not even converted.
+# More than any answer has: what is larger is neither converted nor copied.
 MOST_ELEMENTS = 10**6
 
 
@@ -33,7 +33,10 @@ class Comparison(NamedTuple):
 
     def owned(self, complaints: list[Complaint]) -> "Comparison":
         """Add complaints, and copy the values: later calls may overwrite them."""
-        values = tuple(None if a is None else a.copy() for a in self.values)
+        values = tuple(
+            None if a is None or a.size > MOST_ELEMENTS else a.copy()
+            for a in self.values
+        )
         return Comparison(values, self.right, (*self.complaints, *complaints))
 
 
@@ -41,8 +44,6 @@ def as_array(value: object, depth: int = 0) -> NDArray | None:
     """Turn numbers into an array; None for anything else."""
     if isinstance(value, np.ndarray):
         array = np.ndarray.view(value, np.ndarray)
-        if array.size > MOST_ELEMENTS:
-            return None
     elif isinstance(value, bool | int | float | complex | np.generic):
         array = np.asarray(value)
     elif type(value) in (list, tuple) and depth < 6 and len(value) <= 10**4:

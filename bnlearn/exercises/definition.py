@@ -10,13 +10,14 @@ import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from bnlearn.exercises.inputs import values
 
-__all__ = ["Exercise", "Family", "Mistake", "Section"]
+__all__ = ["Exercise", "Family", "Mistake", "Section", "paragraphs"]
 
 
 class Section(NamedTuple):
@@ -48,6 +49,8 @@ class Family:
         Shape of the values, channels on axis 1.
     kind : str
         One of :data:`bnlearn.exercises.inputs.KINDS`.
+    offset : float
+        Factor by which means are larger than spreads.
     dtype : str
         What the arrays are made of.
     rtol, rtol32 : float
@@ -58,14 +61,15 @@ class Family:
     name: str
     shape: tuple[int, ...]
     kind: str = "plain"
+    offset: float = 1.0
     dtype: str = "f8"
     rtol: float = 1e-7
     rtol32: float = 2e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mistake:
-    """A mistake that readers make, as a small wrong implementation.
+    """A mistake that readers make: the reference with a few words replaced.
 
     Parameters
     ----------
@@ -75,8 +79,8 @@ class Mistake:
         One sentence for the reader.
     section : Section
         Where the book explains it.
-    answer : callable
-        The wrong implementation.
+    edits : tuple of dict
+        What is replaced by what, once for each way of making the mistake.
     unstable : tuple of str
         Families on which it returns rounding errors. No two such programs agree
         there, so being wrong is all that is compared.
@@ -85,11 +89,11 @@ class Mistake:
     identifier: str
     message: str
     section: Section
-    answer: Callable
+    edits: tuple[dict[str, str], ...] = ()
     unstable: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(eq=False)
 class Exercise:
     """A function to write, and how an answer is judged.
 
@@ -152,19 +156,23 @@ class Exercise:
         self,
         identifier: str,
         message: str,
+        *edits: dict[str, str],
         heading: str | None = None,
         unstable: tuple[str, ...] = (),
-    ) -> Callable:
-        """Add the decorated wrong implementation to the bank."""
-        section = Section(self.section.page, heading) if heading else self.section
+    ) -> None:
+        """Add a mistake to the bank; `heading` is a section of the chapter."""
+        section = Section(self.chapter, heading) if heading else self.section
+        self.mistakes.append(Mistake(identifier, message, section, edits, unstable))
 
-        def add(answer: Callable) -> Callable:
-            self.mistakes.append(
-                Mistake(identifier, message, section, answer, unstable)
-            )
-            return answer
+    def program(self, *edits: dict[str, str]) -> Callable:
+        """Make the wrong program that some edits of the reference give.
 
-        return add
+        Raises
+        ------
+        ValueError
+            If there is nothing to replace.
+        """
+        return _program(edited(self.solution, *edits), self.function)
 
     @property
     def function(self) -> str:
@@ -184,7 +192,7 @@ class Exercise:
     @property
     def solution(self) -> str:
         """Source of the reference."""
-        return textwrap.dedent(inspect.getsource(self.reference)).rstrip()
+        return source_of(self.reference)
 
     @property
     def stub(self) -> str:
@@ -198,7 +206,7 @@ class Exercise:
         self, rng: np.random.Generator, family: Family, shape: tuple | None = None
     ) -> tuple:
         """Draw the arguments of one call; with `shape`, few digits and that shape."""
-        x = values(rng, shape or family.shape, family.kind)
+        x = values(rng, shape or family.shape, family.kind, family.offset)
         if shape:
             x = x.round(2)
         return self.arguments(rng, x.astype(family.dtype))
@@ -209,6 +217,35 @@ class Exercise:
         found = self.reference(*exact)
         found = found if len(self.outputs) > 1 else (found,)
         return tuple(np.asarray(a) for a in found)
+
+
+@cache
+def source_of(function: Callable) -> str:
+    """Read the source of a function, once."""
+    return textwrap.dedent(inspect.getsource(function)).rstrip() + "\n"
+
+
+def edited(source: str, *edits: dict[str, str]) -> str:
+    """Replace words in a source, in the order given; each must be there."""
+    for edit in edits:
+        for old, new in edit.items():
+            if old not in source:
+                raise ValueError(f"no {old!r} to replace in {source!r}")
+            source = source.replace(old, new)
+    return source
+
+
+@cache
+def _program(source: str, name: str) -> Callable:
+    """Define the function of a source."""
+    namespace = {"np": np}
+    exec(compile(source, "<mistake>", "exec"), namespace)  # noqa: S102
+    return namespace[name]
+
+
+def paragraphs(text: str) -> tuple[str, ...]:
+    """Split a text at its empty lines."""
+    return tuple(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def is_array(value: object) -> bool:

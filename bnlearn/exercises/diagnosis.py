@@ -1,12 +1,13 @@
 """Which mistake was made: a wrong answer against the bank of mistakes.
 
-A mistake explains a wrong output if, wherever that output is wrong, the small wrong
-program of the bank returns the same. Numbers that agree to many digits on random input
-are strong evidence, so nothing is named that merely resembles.
+A mistake explains a wrong output if, wherever that output is wrong, the wrong program
+of the bank returns the same. Numbers that agree to many digits on random input are
+strong evidence, so nothing is named that merely resembles.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,17 +16,30 @@ from bnlearn.exercises.compare import as_array, close, unpack
 from bnlearn.exercises.definition import Exercise, Mistake
 from bnlearn.exercises.trial import Case, copied
 
-__all__ = ["Finding", "diagnose", "general_mistakes"]
+__all__ = ["Finding", "diagnose", "general", "pairs", "singles"]
+
+
+class Candidate(NamedTuple):
+    """A wrong program, and the mistakes that are in it."""
+
+    mistakes: tuple[Mistake, ...]
+    answer: Callable
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Identify the mistakes: several programs may show the same ones."""
+        return tuple(m.identifier for m in self.mistakes)
 
 
 class Finding(NamedTuple):
     """What was found out about some wrong outputs.
 
-    Several mistakes mean 'A or B'; none means 'not a mistake I know'.
+    Each alternative is a mistake, or two that were made at once; several alternatives
+    mean 'A or B', none 'not a mistake I know'.
     """
 
     outputs: tuple[str, ...]
-    mistakes: tuple[Mistake, ...]
+    alternatives: tuple[tuple[Mistake, ...], ...]
 
 
 def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
@@ -48,91 +62,123 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
         for k in range(len(exercise.outputs))
         if not all(case.comparison.right[k] for case in cases)
     ]
-    best = _best(exercise.mistakes, cases, wrong)
-    rest = [k for k in wrong if not best[k]]
-    best |= _best(general_mistakes(exercise), cases, rest)
+    best: dict[int, dict[tuple, Candidate]] = {k: {} for k in wrong}
+    for candidates in stages(exercise):
+        rest = [k for k in wrong if not best[k]]
+        if rest:
+            best |= _best(candidates, cases, rest)
     found: dict[tuple, list[str]] = {}
     for k in wrong:
-        explained = {m: sum(m in best[j] for j in wrong) for m in best[k]}
+        # A mistake that explains several outputs is likelier than one for each.
+        explained = {names: sum(names in best[j] for j in wrong) for names in best[k]}
         most = max(explained.values(), default=0)
-        key = tuple(m for m in best[k] if explained[m] == most)
+        key = tuple(c.mistakes for n, c in best[k].items() if explained[n] == most)
         found.setdefault(key, []).append(exercise.outputs[k])
-    return [Finding(tuple(names), mistakes) for mistakes, names in found.items()]
+    return [Finding(tuple(names), key) for key, names in found.items()]
 
 
-def _best(mistakes: list[Mistake], cases: list[Case], wrong: list[int]) -> dict:
+def stages(exercise: Exercise) -> Iterator[list[Candidate]]:
+    """Give the candidates, likelier ones first; later ones are rarely needed."""
+    sure = [c for c in singles(exercise) if not c.mistakes[0].unstable]
+    yield sure
+    yield general(exercise)
+    yield [c for c in singles(exercise) if c.mistakes[0].unstable]
+    yield pairs(exercise)
+
+
+@cache
+def singles(exercise: Exercise) -> list[Candidate]:
+    """Make the programs with one mistake of the bank."""
+    return [
+        Candidate((mistake,), exercise.program(edit))
+        for mistake in exercise.mistakes
+        for edit in mistake.edits
+    ]
+
+
+@cache
+def pairs(exercise: Exercise) -> list[Candidate]:
+    """Make the programs with two mistakes, where they do not exclude each other."""
+    found = []
+    for first, second in itertools.combinations(exercise.mistakes, 2):
+        for edits in itertools.product(first.edits, second.edits):
+            try:
+                answer = exercise.program(*edits)
+            except (ValueError, SyntaxError):
+                continue
+            found.append(Candidate((first, second), answer))
+    return found
+
+
+def _best(
+    candidates: Iterable[Candidate], cases: list[Case], wrong: list[int]
+) -> dict[int, dict[tuple, Candidate]]:
     """List for each wrong output the mistakes that explain it best."""
-    scores: dict[int, dict[Mistake, int]] = {k: {} for k in wrong}
-    for mistake in mistakes:
-        for k, score in _explained(mistake, cases, wrong):
-            scores[k][mistake] = score
-    return {
-        k: _distinct([m for m, s in found.items() if s == max(found.values())])
-        for k, found in scores.items()
-    }
-
-
-def _distinct(mistakes: list[Mistake]) -> list[Mistake]:
-    """Keep one mistake of each name: some have several programs."""
-    return list({m.identifier: m for m in reversed(mistakes)}.values())[::-1]
+    scores: dict[int, list[tuple[int, Candidate]]] = {k: [] for k in wrong}
+    for candidate in candidates:
+        for k, score in _explained(candidate, cases, wrong):
+            scores[k].append((score, candidate))
+    best = {}
+    for k, found in scores.items():
+        most = max((score for score, _ in found), default=0)
+        best[k] = {c.names: c for score, c in found if score == most}
+    return best
 
 
 def _explained(
-    mistake: Mistake, cases: list[Case], wrong: list[int]
+    candidate: Candidate, cases: list[Case], wrong: list[int]
 ) -> Iterator[tuple[int, int]]:
-    """Yield (output, score) for the wrong outputs that a mistake explains.
+    """Yield (output, score) for the wrong outputs that a candidate explains.
 
-    The score is 2 if the mistake returns all that the submission returned, 1 if it does
-    so for this output, 0 if only where the submission is wrong.
+    The score is 2 if it returns all that the submission returned, 1 if it does so for
+    this output, 0 if only where the submission is wrong.
     """
-    open_, everywhere, all_same = set(wrong), set(wrong), True
-    # Where the answer is wrong first: one look is enough to drop most mistakes.
+    possible, everywhere, all_same = set(wrong), set(wrong), True
+    # Where the answer is wrong first: one look is enough to drop most candidates.
     for case in sorted(cases, key=lambda case: all(case.comparison.right)):
-        agrees = _agreement(mistake, case)
+        agrees = _agreement(candidate, case)
         all_same = all_same and all(agrees)
         for k in wrong:
             if not agrees[k]:
                 everywhere.discard(k)
                 if not case.comparison.right[k]:
-                    open_.discard(k)
-        if not open_:
+                    possible.discard(k)
+        if not possible:
             return
-    for k in open_:
+    for k in possible:
         yield k, 2 if all_same else int(k in everywhere)
 
 
-def _agreement(mistake: Mistake, case: Case) -> list[bool]:
-    """Say for each output whether a mistake returns what the submission returned."""
-    count = len(case.expected)
-    outcome = outcome_of(mistake.answer, case)
+def _agreement(candidate: Candidate, case: Case) -> list[bool]:
+    """Say for each output whether a candidate returns what the submission returned."""
+    count, family = len(case.expected), case.family
+    outcome = outcome_of(candidate.answer, case)
     if isinstance(outcome, Exception) or case.run.error is not None:
         return [_same_error(outcome, case.run.error)] * count
-    parts = unpack(outcome, count)
-    if parts is None:
-        return [False] * count
-    agrees = []
-    for part, value, want in zip(
-        parts, case.comparison.values, case.expected, strict=True
-    ):
-        other = as_array(part)
-        if value is None or other is None:
-            agrees.append(False)
-        elif case.family.name in mistake.unstable:
-            both = [close(a, want, case.family) for a in (value, other)]
-            agrees.append(both[0] == both[1])
-        else:
-            agrees.append(_equal(value, other, want, case.family))
-    return agrees
+    parts = unpack(outcome, count) or [None] * count
+    others = map(as_array, parts)
+    values, expected = case.comparison.values, case.expected
+    if any(family.name in mistake.unstable for mistake in candidate.mistakes):
+        return [
+            a is not None
+            and b is not None
+            and close(a, e, family) == close(b, e, family)
+            for a, b, e in zip(values, others, expected, strict=True)
+        ]
+    return [
+        a is not None and b is not None and _equal(a, b, case)
+        for a, b in zip(values, others, strict=True)
+    ]
 
 
-def _equal(value, other, want, family) -> bool:
+def _equal(value: np.ndarray, other: np.ndarray, case: Case) -> bool:
     """Compare what came with what a mistake returns; NaN in the same places is equal."""
     if value.shape != other.shape:
         return False
     finite = np.isfinite(other)
     if not np.array_equal(finite, np.isfinite(value)):
         return False
-    return close(value[finite], other[finite], family)
+    return close(value[finite], other[finite], case.family)
 
 
 def _same_error(outcome: object, error: BaseException | None) -> bool:
@@ -145,40 +191,47 @@ def outcome_of(function: Callable, case: Case) -> object:
     with np.errstate(all="ignore"):
         try:
             return function(*copied(case.arguments))
-        except Exception as error:  # noqa: BLE001 (an error is an outcome here)
+        except Exception as error:  # noqa: BLE001 (what it raises is compared as well)
             return error
 
 
-def general_mistakes(exercise: Exercise) -> list[Mistake]:
-    """Make the mistakes that every exercise knows, from its reference."""
-    reference, count = exercise.reference, len(exercise.outputs)
+# What may go wrong in every exercise -------------------------------------------------
 
-    def parts(arguments):
-        return [np.asarray(a) for a in unpack(reference(*arguments), count)]
+
+@cache
+def general(exercise: Exercise) -> list[Candidate]:
+    """Make the wrong programs that every exercise knows, from its reference."""
+    count = len(exercise.outputs)
+
+    def right(arguments):
+        return [np.asarray(a) for a in unpack(exercise.reference(*arguments), count)]
 
     def each(change):
         def answer(*arguments):
-            changed = [change(part) for part in parts(arguments)]
+            changed = [change(part) for part in right(arguments)]
             return tuple(changed) if count > 1 else changed[0]
 
         return answer
 
-    def ordered(order):
-        return lambda *arguments: tuple(parts(arguments)[k] for k in order)
+    def in_order(order):
+        return lambda *arguments: tuple(right(arguments)[k] for k in order)
 
-    def add(identifier, message, answer):
-        found.append(Mistake(identifier, message, exercise.section, answer))
+    orders = list(itertools.permutations(range(count)))[1:]
+    programs = [
+        *(("result-rounded", each(lambda a, d=d: a.round(d))) for d in range(7)),
+        ("sign-flipped", each(np.negative)),
+        ("zeros", each(np.zeros_like)),
+        *(("order-of-outputs", in_order(order)) for order in orders),
+    ]
+    return [
+        Candidate((Mistake(name, GENERAL[name], exercise.section),), answer)
+        for name, answer in programs
+    ]
 
-    found: list[Mistake] = []
-    for digits in range(7):
-        add("result-rounded", ROUNDED, each(lambda a, d=digits: a.round(d)))
-    add("sign-flipped", "The sign is the wrong way round.", each(np.negative))
-    add("zeros", "Nothing but zeros comes back.", each(np.zeros_like))
-    if count > 1:
-        for order in list(itertools.permutations(range(count)))[1:]:
-            add("order-of-outputs", ORDER, ordered(order))
-    return found
 
-
-ROUNDED = "The result is rounded: return all digits, and round only what you print."
-ORDER = "The numbers are right, but the outputs come in another order than asked for."
+GENERAL = {
+    "result-rounded": "The result is rounded: round what you print, not what you return.",
+    "sign-flipped": "The sign is the wrong way round.",
+    "zeros": "Nothing but zeros comes back.",
+    "order-of-outputs": "The outputs come in another order than asked for.",
+}

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 __all__ = ["KINDS", "draw_eps", "like", "per_channel", "values"]
 
-KINDS = ("plain", "quiet", "scaled", "far")
+KINDS = ("plain", "quiet", "scaled")
 
 
-def values(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> NDArray:
+def values(
+    rng: np.random.Generator, shape: tuple[int, ...], kind: str, offset: float = 1.0
+) -> NDArray:
     """Draw the values of a batch.
 
     Parameters
@@ -23,8 +25,9 @@ def values(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> NDArr
         Channels on axis 1; a vector is one channel.
     kind : str
         'plain': means and spreads near 1. 'quiet': the last channel has a variance
-        no larger than `draw_eps` draws. 'scaled': spreads from 0.01 to 100. 'far': means
-        of tens of thousands of spreads.
+        no larger than `draw_eps` draws. 'scaled': spreads from 0.01 to 100.
+    offset : float
+        Factor on the means.
 
     Returns
     -------
@@ -39,8 +42,7 @@ def values(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> NDArr
     elif kind == "scaled":
         spread *= np.logspace(-2, 2, channels)
         mean *= spread
-    elif kind == "far":
-        mean *= 3e4
+    mean *= offset
     noise = rng.standard_normal(shape)
     if len(shape) == 1:
         return mean + spread * noise

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bnlearn.exercises.compare import Complaint
-from bnlearn.exercises.definition import Exercise
+from bnlearn.exercises.definition import Exercise, Mistake
 from bnlearn.exercises.diagnosis import Finding, diagnose
 from bnlearn.exercises.sandbox import Submission, explain
 from bnlearn.exercises.trial import Case, smallest
@@ -16,7 +16,8 @@ from bnlearn.gradcheck import numerical_gradient
 __all__ = ["Text", "error", "passed", "wrong"]
 
 # Complaints that are mistakes of their own, and so belong to the diagnosis.
-MISTAKES = {"input-changed", "output-aliases-input", "not-repeatable"}
+ALIAS = "output-aliases-input"
+MISTAKES = {"input-changed", ALIAS, "not-repeatable"}
 
 
 class Text(str):
@@ -49,7 +50,7 @@ def error(exercise: Exercise, seed: int, cases: list[Case]) -> Verdict:
         said = f"{start} takes too long: it was ended after {case.run.seconds:.0f} s."
     else:
         said = f"{start} stops with {explain(case.run.error)}"
-    known = [finding for finding in diagnose(exercise, cases) if finding.mistakes]
+    known = [finding for finding in diagnose(exercise, cases) if finding.alternatives]
     return Verdict(
         exercise,
         "error",
@@ -75,16 +76,24 @@ def wrong(
     else:
         said += output_words(outputs, cases)
         findings = [] if all(outputs.values()) else diagnose(exercise, cases)
-    said += known_words(exercise, [f for f in findings if f.mistakes])
+    said += known_words(exercise, [f for f in findings if f.alternatives])
     case = next(case for case in cases if not case.passed)
     for finding in findings:
-        if not finding.mistakes:
+        if not finding.alternatives:
             words, case = unknown(exercise, submission, seed, cases, finding)
             said += words
-    found = identifiers(findings) + tuple(i for i in complaints if i in MISTAKES)
+    found = [*identifiers(findings), *(i for i in complaints if i in MISTAKES)]
+    if findings and ALIAS in found:
+        found.remove(ALIAS)  # true and said, but not why the numbers are wrong
     said += notes(cases)
     return Verdict(
-        exercise, "wrong", seed, tuple(said), found, outputs, named(exercise, case)
+        exercise,
+        "wrong",
+        seed,
+        tuple(said),
+        tuple(found),
+        outputs,
+        named(exercise, case),
     )
 
 
@@ -98,11 +107,11 @@ def complaint_words(cases: list[Case]) -> Iterator[str]:
         for complaint in case.comparison.complaints:
             key = complaint.identifier, complaint.text.split(" ")[0]
             if key not in seen:
-                yield from_family(complaint, case, cases)
+                yield with_family(complaint, case, cases)
             seen.add(key)
 
 
-def from_family(complaint: Complaint, case: Case, cases: list[Case]) -> str:
+def with_family(complaint: Complaint, case: Case, cases: list[Case]) -> str:
     """Add the kind of input to a complaint that is not about all kinds."""
     has = [
         any(c.identifier == complaint.identifier for c in case.comparison.complaints)
@@ -126,15 +135,19 @@ def output_words(outputs: dict[str, bool], cases: list[Case]) -> Iterator[str]:
 def known_words(exercise: Exercise, findings: list[Finding]) -> Iterator[str]:
     """Give the sentence of every mistake that was recognised."""
     for finding in findings:
-        parts = [f"{m.message} See {m.section}." for m in finding.mistakes]
+        parts = [sentences(mistakes) for mistakes in finding.alternatives]
         several = len(exercise.outputs) > 1
         start = f"{listed(finding.outputs)}: " if several else ""
         if len(parts) == 1:
             yield start + parts[0]
         else:
-            yield f"{start}one of these, which these inputs cannot tell apart: " + (
-                " Or: ".join(parts)
-            )
+            yield f"{start}one of these. {' Or: '.join(parts)}"
+
+
+def sentences(mistakes: tuple[Mistake, ...]) -> str:
+    """Say what is wrong: one mistake, or two at once."""
+    said = [f"{m.message} See {m.section}." for m in mistakes]
+    return said[0] if len(said) == 1 else f"Two mistakes at once. {' And: '.join(said)}"
 
 
 def unknown(
@@ -210,7 +223,8 @@ def right_outputs(exercise: Exercise, cases: list[Case]) -> dict[str, bool]:
 
 def identifiers(findings: list[Finding]) -> tuple[str, ...]:
     """List the mistakes that were recognised, each once."""
-    return tuple(dict.fromkeys(m.identifier for f in findings for m in f.mistakes))
+    found = (m for f in findings for mistakes in f.alternatives for m in mistakes)
+    return tuple(dict.fromkeys(mistake.identifier for mistake in found))
 
 
 def named(exercise: Exercise, case: Case) -> dict[str, object]:

@@ -2,14 +2,14 @@
 
 from difflib import get_close_matches
 
-from bnlearn.exercises.catalogue import chapter_04
+from bnlearn.exercises.catalogue import chapter_02, chapter_04
 from bnlearn.exercises.definition import Exercise
 
 __all__ = ["EXERCISES", "find"]
 
 EXERCISES: dict[str, Exercise] = {
     exercise.identifier: exercise
-    for chapter in (chapter_04,)
+    for chapter in (chapter_02, chapter_04)
     for exercise in vars(chapter).values()
     if isinstance(exercise, Exercise)
 }

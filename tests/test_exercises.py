@@ -1,0 +1,572 @@
+"""The exercises: right answers pass, and every mistake is named as itself."""
+
+import itertools
+import json
+import linecache
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from bnlearn.exercises import check, hint, solution
+from bnlearn.exercises.catalogue import EXERCISES, find
+from bnlearn.exercises.check import judge
+from bnlearn.exercises.diagnosis import pairs, singles
+from bnlearn.exercises.trial import copied
+from bnlearn.exercises.verdict import shown
+from tests.right_answers import RIGHT
+
+ALL = list(EXERCISES.values())
+CLOSED = EXERCISES["backward-closed-form"]
+SEEDS = [
+    pytest.param(range(20), id="20 seeds"),
+    pytest.param(range(20, 200), id="200 seeds", marks=pytest.mark.slow),
+]
+PROGRAMS = [
+    pytest.param(exercise, mistake.identifier, edit, id=f"{exercise.identifier}: "
+                 f"{mistake.identifier} {number}")
+    for exercise in ALL
+    for mistake in exercise.mistakes
+    for number, edit in enumerate(mistake.edits)
+]  # fmt: skip
+exercises = pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.identifier)
+
+
+def define(source, name, **names):
+    """Define a function whose source can be read, as in a notebook."""
+    file = f"<cell {hash(source)}>"
+    linecache.cache[file] = len(source), None, source.splitlines(True), file
+    namespace = {"np": np, **names}
+    exec(compile(source, file, "exec"), namespace)  # noqa: S102
+    return namespace[name]
+
+
+def cases_of(exercise, seed=0):
+    for number, family in enumerate(exercise.families):
+        yield family, exercise.draw(np.random.default_rng([seed, number]), family)
+
+
+# Definitions -------------------------------------------------------------------------
+
+
+@exercises
+def test_definition_is_complete(exercise, root):
+    assert len(exercise.hints) >= 3 and len(exercise.mistakes) >= 3
+    assert 1 <= exercise.difficulty <= 4 and exercise.minutes > 0
+    assert exercise.text and exercise.why
+    names = [mistake.identifier for mistake in exercise.mistakes]
+    assert len(names) == len(set(names))
+    for mistake in exercise.mistakes:
+        assert re.fullmatch(r"[a-z-]+", mistake.identifier)
+        assert mistake.edits and re.fullmatch(r"\S.*\.", mistake.message)
+    page = (root / "book" / f"{exercise.chapter}.md").read_text(encoding="utf-8")
+    headings = set(re.findall(r"^## (.*)$", page, re.MULTILINE))
+    sections = {exercise.section, *(m.section for m in exercise.mistakes)}
+    assert {section.heading for section in sections} <= headings
+
+
+@exercises
+def test_families_tell_axes_and_channels_apart(exercise):
+    for _family, arguments in cases_of(exercise):
+        arrays = [a for a in arguments if isinstance(a, np.ndarray)]
+        assert all(len(set(a.shape)) == a.ndim or a.ndim > 3 for a in arrays)
+        for array in arrays:
+            assert np.unique(array).size > 1
+
+
+def test_every_exercise_has_a_chapter_number_and_a_name_of_its_own():
+    functions = [exercise.function for exercise in ALL]
+    assert len(functions) == len(set(functions))
+    assert {exercise.chapter[:2] for exercise in ALL} >= {"02", "04"}
+
+
+@exercises
+def test_references_are_gradients(exercise):
+    # An answer is right because calculus says so, not because the reference does.
+    from bnlearn.exercises.report import finite_difference
+    from bnlearn.exercises.sandbox import Submission
+    from bnlearn.exercises.trial import run_all
+
+    for case in run_all(exercise, Submission(exercise.reference), 3):
+        for k, name in enumerate(exercise.outputs):
+            if name in exercise.gradients and case.family.dtype == "f8":
+                want = case.expected[k]
+                slope = finite_difference(exercise, case, name, want.shape)
+                tolerance = 1e-5 * np.abs(slope).max()
+                np.testing.assert_allclose(want, slope, rtol=0, atol=tolerance)
+
+
+# Stubs and right answers -------------------------------------------------------------
+
+
+@exercises
+@pytest.mark.parametrize("body", [None, "pass", "...", '"""Say."""'])
+def test_stub_is_not_attempted(exercise, body):
+    source = exercise.stub
+    if body:
+        source = source.replace("raise NotImplementedError", body)
+    obj = define(source + "\n", exercise.function)
+    assert obj.__doc__ == exercise.reference.__doc__
+    verdict = judge(exercise, obj, 0)
+    assert verdict.status == "not attempted" and verdict.diagnosis == ()
+
+
+@exercises
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_right_answers_pass(exercise, seeds):
+    assert len(RIGHT[exercise.identifier]) >= 3
+    for answer in (exercise.reference, *RIGHT[exercise.identifier]):
+        for seed in seeds:
+            verdict = judge(exercise, answer, seed)
+            assert verdict.status == "passed", f"{answer.__name__}, {seed}: {verdict}"
+            assert all(verdict.outputs.values()) and verdict.diagnosis == ()
+
+
+@exercises
+def test_form_of_a_right_answer_does_not_matter(exercise):
+    def changed(change):
+        def answer(*arguments):
+            found = exercise.reference(*arguments)
+            print("on the way")
+            return change(found if len(exercise.outputs) > 1 else (found,))
+
+        return answer
+
+    def single(found):
+        found = tuple(np.asarray(a).astype("f4") for a in found)
+        return found if len(found) > 1 else found[0]
+
+    def lists(found):
+        found = [np.asarray(a).tolist() for a in found]
+        return found if len(found) > 1 else found[0]
+
+    for change in (single, lists):
+        verdict = judge(exercise, changed(change), 5)
+        assert verdict.status == "passed", verdict
+        assert "on the way" in str(verdict)
+
+
+# Mistakes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize(("exercise", "identifier", "edit"), PROGRAMS)
+def test_mistake_is_named_as_itself(exercise, identifier, edit, seeds):
+    program = exercise.program(edit)
+    for seed in seeds:
+        verdict = judge(exercise, program, seed)
+        assert verdict.status in ("wrong", "error")
+        assert verdict.diagnosis == (identifier,), f"seed {seed}: {verdict}"
+        [mistake] = [m for m in exercise.mistakes if m.identifier == identifier]
+        assert mistake.message in str(verdict)
+        assert str(mistake.section) in str(verdict)
+
+
+@exercises
+def test_mistakes_are_told_apart(exercise):
+    def outcomes(program):
+        with np.errstate(all="ignore"):
+            for _family, arguments in cases_of(exercise):
+                try:
+                    found = program(*copied(arguments))
+                except Exception as error:  # noqa: BLE001
+                    found = str(error)
+                yield found if isinstance(found, tuple) else (found,)
+
+    def same(one, two):
+        if len(one) != len(two):
+            return False
+        for a, b in zip(one, two, strict=True):
+            if isinstance(a, str) or isinstance(b, str) or np.shape(a) != np.shape(b):
+                return isinstance(a, str) and isinstance(b, str) and a == b
+            if not np.allclose(a, b, rtol=1e-6, atol=0, equal_nan=True):
+                return False
+        return True
+
+    found = [
+        (candidate.names[0], list(outcomes(candidate.answer)))
+        for candidate in singles(exercise)
+    ]
+    alike = set()
+    for (name, one), (other, two) in itertools.combinations(found, 2):
+        if name != other and all(map(same, one, two)):
+            alike.add((name, other))
+    assert alike == set(exercise.inseparable)
+    assert all(exercise.inseparable.values())
+
+
+def test_what_cannot_be_told_apart_is_given_as_a_choice():
+    twin = replace(CLOSED.mistakes[0], identifier="twin", message="The other one.")
+    exercise = replace(CLOSED, mistakes=[*CLOSED.mistakes, twin])
+    verdict = judge(exercise, exercise.program(twin.edits[0]), 0)
+    assert verdict.diagnosis == ("statistics-constant", "twin")
+    assert "one of these" in str(verdict) and " Or: The other one." in str(verdict)
+
+
+def test_two_mistakes_each_explain_their_output():
+    edits = {"g = gamma * dout": "g = dout", "dout.sum(": "dout.mean("}
+    verdict = judge(CLOSED, CLOSED.program(edits), 0)
+    assert verdict.diagnosis == ("gamma-forgotten", "mean-for-sum")
+    assert verdict.outputs == {"dx": False, "dgamma": True, "dbeta": False}
+    assert "dgamma is right; dx and dbeta are not." in str(verdict)
+
+
+def test_two_mistakes_in_one_output():
+    edits = {"g = gamma * dout": "g = dout", " - g.mean(axis=0)": ""}
+    verdict = judge(CLOSED, CLOSED.program(edits), 0)
+    assert verdict.diagnosis == ("mean-term-missing", "gamma-forgotten")
+    assert "Two mistakes at once." in str(verdict)
+
+
+def test_pairs_have_two_mistakes():
+    for candidate in pairs(CLOSED):
+        assert len(set(candidate.names)) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "identifier"),
+    [
+        (lambda a: a.round(2), "result-rounded"),
+        (lambda a: -a, "sign-flipped"),
+        (lambda a: 0 * a, "zeros"),
+    ],
+)
+def test_general_mistakes(change, identifier):
+    def answer(*arguments):
+        return tuple(map(change, CLOSED.reference(*arguments)))
+
+    assert judge(CLOSED, answer, 0).diagnosis == (identifier,)
+
+
+def test_order_of_outputs():
+    def answer(*arguments):
+        dx, dgamma, dbeta = CLOSED.reference(*arguments)
+        return dx, dbeta, dgamma
+
+    verdict = judge(CLOSED, answer, 0)
+    assert verdict.diagnosis == ("order-of-outputs",)
+    assert verdict.outputs == {"dx": True, "dgamma": False, "dbeta": False}
+
+
+# What is not known -------------------------------------------------------------------
+
+
+def unknown(dout, x, gamma, eps):
+    dx, dgamma, dbeta = CLOSED.reference(dout, x, gamma, eps)
+    return dx + 0.01 * x**2, dgamma, dbeta
+
+
+def test_unknown_mistake_is_admitted_with_an_example_and_a_slope():
+    verdict = judge(CLOSED, unknown, 1)
+    assert verdict.status == "wrong" and verdict.diagnosis == ()
+    assert "dx: not a mistake I know." in str(verdict)
+    assert verdict.inputs["x"].shape == (2, 2)
+    place = r"There dx\[(\d), (\d)\] is (\S+), and a finite difference says (\S+)\."
+    i, j, value, slope = re.search(place, str(verdict)).groups()
+    inputs = tuple(verdict.inputs.values())
+    index = int(i), int(j)
+    assert float(value) == pytest.approx(unknown(*inputs)[0][index], rel=1e-4)
+    assert float(slope) == pytest.approx(CLOSED.reference(*inputs)[0][index], rel=1e-4)
+
+
+def test_an_answer_that_is_right_for_some_inputs_only():
+    exercise = EXERCISES["standardise-channels"]
+
+    def answer(x, eps):
+        y = exercise.reference(x, eps)
+        return y if x.ndim == 4 else y * 1.5
+
+    verdict = judge(exercise, answer, 0)
+    assert verdict.status == "wrong"
+    assert "Right for images, badly scaled images and float32;" in str(verdict)
+    assert "wrong for a matrix, sequences and volumes." in str(verdict)
+
+
+# The verdict -------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """Collect the tags and the text of a piece of HTML."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = set(), ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@exercises
+def test_verdicts_give_nothing_away(exercise):
+    lines = {line.strip() for line in exercise.solution.splitlines()}
+    formulas = [
+        line for line in lines if " = np." in line or line.startswith("return ")
+    ]
+    for candidate in singles(exercise):
+        verdict = judge(exercise, candidate.answer, 2)
+        told = str(verdict) + verdict._repr_html_() + json.dumps(verdict.to_dict())
+        right = exercise.expected(tuple(verdict.inputs.values()))
+        for value in right:
+            if value.size > 1:
+                assert shown(value) not in told
+                assert json.dumps(value.tolist()) not in told
+        assert not any(formula in told for formula in formulas)
+
+
+@pytest.mark.parametrize("answer", [CLOSED.reference, unknown, lambda *a: 1 / 0])
+def test_verdict_in_all_forms(answer):
+    verdict = judge(CLOSED, answer, 4)
+    page = Tags(verdict._repr_html_())
+    assert page.tags == {"div", "p", "strong"}
+    for paragraph in verdict.paragraphs:
+        assert paragraph in page.text and paragraph in str(verdict)
+    stored = json.loads(json.dumps(verdict.to_dict()))
+    assert stored["status"] == verdict.status and stored["seed"] == 4
+    assert stored["exercise"] == "backward-closed-form"
+
+
+def test_html_is_escaped():
+    def answer(dout, x, gamma, eps):
+        print("<script>alert(1)</script>")
+
+    verdict = judge(CLOSED, answer, 0)
+    assert "<script>" in str(verdict)
+    assert Tags(verdict._repr_html_()).tags == {"div", "p", "strong"}
+
+
+def test_seed_repeats_a_verdict():
+    first = check("backward-closed-form", unknown)
+    again = check("backward-closed-form", unknown, seed=first.seed)
+    assert str(again) == str(first)
+    assert check("backward-closed-form", unknown).seed != first.seed
+
+
+# Calling it --------------------------------------------------------------------------
+
+
+def test_function_is_looked_up_where_check_is_called():
+    assert check("backward-closed-form").status == "not attempted"
+    closed_form = CLOSED.reference
+    assert check("backward-closed-form").status == "passed"
+    del closed_form
+    namespace = {"check": check}
+    exec("def closed_form(*a): return 3\nv = check('backward-closed-form')", namespace)  # noqa: S102
+    assert namespace["v"].status == "wrong"
+
+
+@pytest.mark.parametrize("call", [check, hint, solution])
+def test_unknown_name_gives_the_nearest(call):
+    with pytest.raises(LookupError, match="Did you mean 'backward-closed-form'"):
+        call("backwards-closed-from")
+    assert find("standardise") is EXERCISES["standardise"]
+
+
+def test_hints_come_one_after_the_other(monkeypatch):
+    monkeypatch.setattr(sys.modules[judge.__module__], "hints_given", {})
+    shown_hints = [hint("standardise") for _ in range(4)]
+    for number, text in enumerate(EXERCISES["standardise"].hints):
+        assert shown_hints[number] == f"Hint {number + 1} of 3: {text}"
+    assert "solution('standardise')" in shown_hints[3]
+
+
+@exercises
+def test_solution_is_a_right_answer(exercise):
+    text = solution(exercise.identifier)
+    assert exercise.why in text
+    source = text[: text.index(exercise.why)]
+    assert judge(exercise, define(source, exercise.function), 0).status == "passed"
+
+
+# Strange answers ---------------------------------------------------------------------
+
+
+def same_for_all(value):
+    return lambda *arguments: value
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "Your function returns nothing."),
+        (3, "Asked for 3 outputs (dx, dgamma, dbeta), came one int."),
+        ("abc", "came one str."),
+        ({"dx": 1}, "came one dict."),
+        ((1, 2), "came a tuple of 2."),
+        ([1, 2, 3, 4], "came a list of 4."),
+        (np.zeros((4, 2)), "came one array of shape (4, 2)."),
+        (("a", "b", "c"), "dx: asked for an array of numbers, came one str."),
+        ((object(), None, len), "dgamma: asked for an array of numbers, came None."),
+        ((np.zeros(10**7, "i1"),) * 3, "dx: asked for the shape"),
+        (([[1], [2, 3]], 0, 0), "dx: asked for an array of numbers, came a list of 2."),
+        (np.array([1, "a", None], object), "asked for an array of numbers"),
+    ],
+)
+def test_wrong_kind_of_answer(value, words):
+    verdict = judge(CLOSED, same_for_all(value), 0)
+    assert verdict.status == "wrong" and verdict.diagnosis == ()
+    assert words in str(verdict)
+    assert len(str(verdict)) < 3000
+
+
+def changed_outputs(change):
+    def answer(*arguments):
+        return tuple(change(a) for a in CLOSED.reference(*arguments))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda a: a * np.nan, "dx is NaN in 21 of 21 places."),
+        (lambda a: a * np.inf, "dx is infinity in 21 of 21 places."),
+        (
+            lambda a: a[None],
+            "dx: asked for the shape (7, 3), came (1, 7, 3); its numbers",
+        ),
+        (lambda a: (1e3 * a).astype(int), "asked for float64 or float32, came int64."),
+        (lambda a: a.astype("f2"), "asked for float64 or float32, came float16."),
+        (lambda a: a + 1j, "asked for float64 or float32, came complex128."),
+        (lambda a: a > 0, "asked for float64 or float32, came bool."),
+        (lambda a: a.astype(object), "asked for an array of numbers"),
+        (lambda a: np.broadcast_to(1.0, (10**9, 10**9)), "came (1000000000, "),
+    ],
+)
+def test_wrong_kind_of_output(change, words):
+    verdict = judge(CLOSED, changed_outputs(change), 0)
+    assert verdict.status == "wrong"
+    assert words in str(verdict)
+
+
+def test_right_numbers_in_another_class_of_array():
+    class Liar(np.ndarray):
+        def __eq__(self, other):
+            return True
+
+        def __array_ufunc__(self, *args, **kwargs):
+            return True
+
+    right = changed_outputs(lambda a: a.view(Liar))
+    assert judge(CLOSED, right, 0).status == "passed"
+    assert (
+        judge(CLOSED, changed_outputs(lambda a: (2 * a).view(Liar)), 0).status
+        == "wrong"
+    )
+
+
+def test_changed_inputs_are_seen():
+    def answer(dout, x, gamma, eps):
+        found = CLOSED.reference(dout, x, gamma, eps)
+        x -= x.mean(axis=0)
+        return found
+
+    verdict = judge(CLOSED, answer, 0)
+    assert verdict.status == "wrong" and verdict.diagnosis == ("input-changed",)
+    assert all(verdict.outputs.values())
+    assert "Your function changes its input x" in str(verdict)
+
+
+def test_inputs_set_to_zero_do_not_help():
+    def answer(dout, x, gamma, eps):
+        for a in (dout, x, gamma):
+            a[...] = 0
+        return 0 * x, 0 * gamma, 0 * gamma
+
+    verdict = judge(CLOSED, answer, 0)
+    assert verdict.status == "wrong" and not any(verdict.outputs.values())
+    assert set(verdict.diagnosis) == {"zeros", "input-changed"}
+
+
+def test_output_that_is_an_input():
+    def answer(x, eps):
+        x[...] = EXERCISES["standardise"].reference(x, eps)
+        return x[:]
+
+    verdict = judge(EXERCISES["standardise"], answer, 0)
+    assert set(verdict.diagnosis) == {"input-changed", "output-aliases-input"}
+    assert verdict.outputs == {"x_hat": True}
+
+
+def test_memory_between_calls():
+    calls = []
+
+    def answer(*arguments):
+        calls.append(1)
+        dx, dgamma, dbeta = CLOSED.reference(*arguments)
+        return dx + 1e-3 * (len(calls) > len(CLOSED.families)), dgamma, dbeta
+
+    verdict = judge(CLOSED, answer, 0)
+    assert verdict.status == "wrong" and "not-repeatable" in verdict.diagnosis
+
+
+def test_one_buffer_for_all_calls():
+    buffer = np.zeros((40, 8))
+
+    def answer(dout, x, gamma, eps):
+        dx, dgamma, dbeta = CLOSED.reference(dout, x, gamma, eps)
+        part = buffer[: x.shape[0], : x.shape[1]]
+        part[...] = gamma * dout / np.sqrt(x.var(axis=0) + eps)
+        return part, dgamma, dbeta
+
+    assert judge(CLOSED, answer, 0).diagnosis == ("statistics-constant",)
+
+
+@pytest.mark.parametrize("obj", [3, "closed_form", np.zeros(3), None])
+def test_what_is_no_function(obj):
+    verdict = judge(CLOSED, obj, 0)
+    assert verdict.status == "wrong" and "not a function" in str(verdict)
+
+
+def test_exception_is_told_with_its_line():
+    def answer(dout, x, gamma, eps):
+        values = {}
+        return values["missing"]
+
+    verdict = judge(CLOSED, answer, 0)
+    assert verdict.status == "error" and verdict.diagnosis == ()
+    assert "KeyError" in str(verdict) and 'values["missing"]' in str(verdict)
+
+
+def test_exception_on_some_inputs():
+    exercise = EXERCISES["standardise-channels"]
+
+    def answer(x, eps):
+        if x.ndim == 3:
+            raise ValueError("no sequences please")
+        return exercise.reference(x, eps)
+
+    verdict = judge(exercise, answer, 0)
+    assert verdict.status == "error"
+    assert "For sequences your function stops" in str(verdict)
+
+
+def test_wrong_number_of_parameters():
+    verdict = judge(CLOSED, lambda x: x, 0)
+    assert verdict.status == "error" and "TypeError" in str(verdict)
+
+
+def test_warnings_are_told_once():
+    def answer(dout, x, gamma, eps):
+        np.log(np.zeros(1))
+        return CLOSED.reference(dout, x, gamma, eps)
+
+    verdict = judge(CLOSED, answer, 0)
+    assert verdict.status == "passed"
+    assert str(verdict).count("divide by zero") == 1
+
+
+def test_body_without_a_value():
+    def closed_form(dout, x, gamma, eps):
+        dx = x + dout
+        assert dx is not None
+
+    verdict = judge(CLOSED, closed_form, 0)
+    assert verdict.status == "wrong"
+    assert "There is no return statement" in str(verdict)
