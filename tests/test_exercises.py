@@ -490,20 +490,9 @@ def test_output_that_is_an_input():
         return x[:]
 
     verdict = judge(EXERCISES["standardise"], answer, 0)
-    assert set(verdict.diagnosis) == {"input-changed", "output-aliases-input"}
+    assert verdict.diagnosis == ("input-changed",)
+    assert "shares its memory with the input x" in str(verdict)
     assert verdict.outputs == {"x_hat": True}
-
-
-def test_memory_between_calls():
-    calls = []
-
-    def answer(*arguments):
-        calls.append(1)
-        dx, dgamma, dbeta = CLOSED.reference(*arguments)
-        return dx + 1e-3 * (len(calls) > len(CLOSED.families)), dgamma, dbeta
-
-    verdict = judge(CLOSED, answer, 0)
-    assert verdict.status == "wrong" and "not-repeatable" in verdict.diagnosis
 
 
 def test_one_buffer_for_all_calls():
@@ -563,10 +552,7 @@ def test_warnings_are_told_once():
 
 
 def test_body_without_a_value():
-    def closed_form(dout, x, gamma, eps):
-        dx = x + dout
-        assert dx is not None
-
-    verdict = judge(CLOSED, closed_form, 0)
+    source = "def closed_form(dout, x, gamma, eps):\n    dx = x + dout\n"
+    verdict = judge(CLOSED, define(source, "closed_form"), 0)
     assert verdict.status == "wrong"
     assert "There is no return statement" in str(verdict)

@@ -16,6 +16,8 @@ __all__ = ["Comparison", "Complaint", "close", "compare", "inputs_left", "unpack
 # More than any answer has: what is larger is neither converted nor copied.
 MOST_ELEMENTS = 10**6
 
+NUMBERS = {bool, int, float, complex, *np.sctypeDict.values()}
+
 
 class Complaint(NamedTuple):
     """Something wrong that is no matter of numbers."""
@@ -42,9 +44,9 @@ class Comparison(NamedTuple):
 
 def as_array(value: object, depth: int = 0) -> NDArray | None:
     """Turn numbers into an array; None for anything else."""
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         array = np.ndarray.view(value, np.ndarray)
-    elif isinstance(value, bool | int | float | complex | np.generic):
+    elif type(value) in NUMBERS:
         array = np.asarray(value)
     elif type(value) in (list, tuple) and depth < 6 and len(value) <= 10**4:
         rows = [as_array(part, depth + 1) for part in value]
@@ -65,12 +67,13 @@ def unpack(value: object, count: int) -> list | None:
     """
     if count == 1:
         return [value]
-    if isinstance(value, tuple):
+    if is_array(value):
+        value = np.ndarray.view(value, np.ndarray)
+        parts = list(value) if value.shape[:1] == (count,) else []
+    elif issubclass(type(value), tuple):  # a named tuple is fine
         parts = list(tuple.__iter__(value))
-    elif type(value) is list or (is_array(value) and value.ndim):
-        parts = list(value) if len(value) == count else []
     else:
-        return None
+        parts = value if type(value) is list else []
     return parts if len(parts) == count else None
 
 
@@ -180,7 +183,7 @@ def described(value: object) -> str:
         return "None"
     kind = type(value).__name__
     if is_array(value):
-        return f"one array of shape {value.shape}"
+        return f"one array of shape {np.ndarray.view(value, np.ndarray).shape}"
     if type(value) in (tuple, list):
         return f"a {kind} of {len(value)}"
     return f"one {kind}"

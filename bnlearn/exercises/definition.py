@@ -249,5 +249,5 @@ def paragraphs(text: str) -> tuple[str, ...]:
 
 
 def is_array(value: object) -> bool:
-    """Say whether an argument is an array: others are never changed or converted."""
-    return isinstance(value, np.ndarray)
+    """Say whether a value is an array, of whatever subclass."""
+    return issubclass(type(value), np.ndarray)  # isinstance may run code of the value

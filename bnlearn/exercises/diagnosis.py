@@ -63,10 +63,10 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
         if not all(case.comparison.right[k] for case in cases)
     ]
     best: dict[int, dict[tuple, Candidate]] = {k: {} for k in wrong}
-    for candidates in stages(exercise):
+    for candidates, least in stages(exercise):
         rest = [k for k in wrong if not best[k]]
         if rest:
-            best |= _best(candidates, cases, rest)
+            best |= _best(candidates, cases, rest, least)
     found: dict[tuple, list[str]] = {}
     for k in wrong:
         # A mistake that explains several outputs is likelier than one for each.
@@ -77,13 +77,13 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
     return [Finding(tuple(names), key) for key, names in found.items()]
 
 
-def stages(exercise: Exercise) -> Iterator[list[Candidate]]:
-    """Give the candidates, likelier ones first; later ones are rarely needed."""
-    sure = [c for c in singles(exercise) if not c.mistakes[0].unstable]
-    yield sure
-    yield general(exercise)
-    yield [c for c in singles(exercise) if c.mistakes[0].unstable]
-    yield pairs(exercise)
+def stages(exercise: Exercise) -> Iterator[tuple[list[Candidate], int]]:
+    """Give the candidates, likelier ones first, with the least score that convinces."""
+    yield [c for c in singles(exercise) if not c.mistakes[0].unstable], 0
+    # Rounded numbers may agree by chance on one input.
+    yield general(exercise), 1
+    yield [c for c in singles(exercise) if c.mistakes[0].unstable], 0
+    yield pairs(exercise), 0
 
 
 @cache
@@ -111,13 +111,14 @@ def pairs(exercise: Exercise) -> list[Candidate]:
 
 
 def _best(
-    candidates: Iterable[Candidate], cases: list[Case], wrong: list[int]
+    candidates: Iterable[Candidate], cases: list[Case], wrong: list[int], least: int
 ) -> dict[int, dict[tuple, Candidate]]:
     """List for each wrong output the mistakes that explain it best."""
     scores: dict[int, list[tuple[int, Candidate]]] = {k: [] for k in wrong}
     for candidate in candidates:
         for k, score in _explained(candidate, cases, wrong):
-            scores[k].append((score, candidate))
+            if score >= least:
+                scores[k].append((score, candidate))
     best = {}
     for k, found in scores.items():
         most = max((score for score, _ in found), default=0)
@@ -219,6 +220,8 @@ def general(exercise: Exercise) -> list[Candidate]:
     orders = list(itertools.permutations(range(count)))[1:]
     programs = [
         *(("result-rounded", each(lambda a, d=d: a.round(d))) for d in range(7)),
+        ("result-rounded", each(np.trunc)),
+        ("result-rounded", each(lambda a: a.astype("f2"))),
         ("sign-flipped", each(np.negative)),
         ("zeros", each(np.zeros_like)),
         *(("order-of-outputs", in_order(order)) for order in orders),

@@ -17,7 +17,7 @@ __all__ = ["Text", "error", "passed", "wrong"]
 
 # Complaints that are mistakes of their own, and so belong to the diagnosis.
 ALIAS = "output-aliases-input"
-MISTAKES = {"input-changed", ALIAS, "not-repeatable"}
+MISTAKES = {"input-changed", ALIAS}
 
 
 class Text(str):
@@ -83,8 +83,8 @@ def wrong(
             words, case = unknown(exercise, submission, seed, cases, finding)
             said += words
     found = [*identifiers(findings), *(i for i in complaints if i in MISTAKES)]
-    if findings and ALIAS in found:
-        found.remove(ALIAS)  # true and said, but not why the numbers are wrong
+    if ALIAS in found and len(found) > 1:
+        found.remove(ALIAS)  # true and said, but only a consequence
     said += notes(cases)
     return Verdict(
         exercise,

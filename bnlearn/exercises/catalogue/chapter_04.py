@@ -274,6 +274,16 @@ CLOSED_FORM.mistake(
     {"inv_std * (g": "len(x) * inv_std * (g"},
 )
 CLOSED_FORM.mistake(
+    "m-minus-one",
+    "The two means are divided by m - 1: they are plain means over m examples.",
+    {
+        "g.mean(axis=0)": "g.sum(axis=0) / (len(x) - 1)",
+        "(g * x_hat).mean(axis=0)": "(g * x_hat).sum(axis=0) / (len(x) - 1)",
+    },
+    {"(g * x_hat).mean(axis=0)": "(g * x_hat).sum(axis=0) / (len(x) - 1)"},
+    {"g.mean(axis=0)": "g.sum(axis=0) / (len(x) - 1)"},
+)
+CLOSED_FORM.mistake(
     "gamma-forgotten",
     "gamma is missing in dx: the gradient of x_hat is gamma times dout.",
     {"g = gamma * dout": "g = dout"},
@@ -341,6 +351,7 @@ CLOSED_FORM.mistake(
         "(g * x_hat).mean(axis=0)": "(g * x_hat).mean(axis=1, keepdims=True)",
     },
     {"axis=0": "axis=1, keepdims=True"},
+    {"axis=0": "axis=1"},
 )
 CLOSED_FORM.mistake(
     "all-axes",
@@ -359,6 +370,8 @@ CLOSED_FORM.mistake(
     "eps-forgotten",
     "eps is missing: it goes into the standard deviation, and so into x_hat.",
     {" + eps": ""},
+    {"(x - x.mean(axis=0)) * inv_std": "(x - x.mean(axis=0)) / x.std(axis=0)"},
+    {"inv_std * (g ": "1 / x.std(axis=0) * (g "},
 )
 CLOSED_FORM.mistake(
     "root-forgotten",
@@ -676,6 +689,11 @@ INFERENCE.mistake(
     heading="Quiz",
 )
 INFERENCE.mistake(
+    "not-lined-up",
+    "The numbers of the channels meet the last axis of images: they belong on axis 1.",
+    {".reshape(column)": ""},
+)
+INFERENCE.mistake(
     "eps-outside",
     "eps stands outside the root.",
     {"np.sqrt(running_var + eps)": "(np.sqrt(running_var) + eps)"},
@@ -812,6 +830,11 @@ DIFFERENCES.mistake(
     "difference-not-divided",
     "The difference is not divided by the distance.",
     {" / (2 * step)": ""},
+)
+DIFFERENCES.mistake(
+    "no-difference",
+    "Nothing but zeros comes back: up and down have to be two copies of x.",
+    {"x.copy(), x.copy()": "[x.copy()] * 2"},
 )
 DIFFERENCES.mistake(
     "mean-for-sum",
