@@ -63,7 +63,18 @@ def test_it_survives_another_process(file):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"exercises": 3}', '{"exercises": {"a": 1}}', "\x00\xff"]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"exercises": 3}',
+        '{"exercises": {"a": 1}}',
+        "\x00\xff",
+        '{"exercises": {"a": {}}}',
+        '{"exercises": {"a": {"state": 5, "tries": 1}}}',
+        '{"exercises": {"a": {"state": "passed", "tries": "many"}}}',
+    ],
 )
 def test_damaged_file_is_set_aside(file, text):
     file.parent.mkdir(parents=True)

@@ -42,6 +42,14 @@ def check(name: str, obj: object = MISSING, *, seed: int | None = None) -> Verdi
     ------
     LookupError
         If there is no such exercise; the message names the nearest one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def standardise(x, eps):
+    ...     return (x - x.mean(axis=0)) / (x.std(axis=0) + eps)
+    >>> check("standardise").diagnosis
+    ('eps-outside',)
     """
     exercise = find(name)
     if obj is MISSING:

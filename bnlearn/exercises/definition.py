@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,16 @@ __all__ = ["Exercise", "Family", "Mistake", "Section", "paragraphs"]
 
 
 class Section(NamedTuple):
-    """Where in the book something is explained."""
+    """Where in the book something is explained.
+
+    Examples
+    --------
+    >>> section = Section("02_normalization", "Which axes?")
+    >>> print(section)
+    chapter 02, 'Which axes?'
+    >>> section.address
+    '02_normalization.html#which-axes'
+    """
 
     page: str
     heading: str
@@ -179,7 +188,7 @@ class Exercise:
         """Name of the function asked for."""
         return self.reference.__name__
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of its arguments."""
         return tuple(inspect.signature(self.reference).parameters)
@@ -226,7 +235,13 @@ def source_of(function: Callable) -> str:
 
 
 def edited(source: str, *edits: dict[str, str]) -> str:
-    """Replace words in a source, in the order given; each must be there."""
+    """Replace words in a source, in the order given; each must be there.
+
+    Examples
+    --------
+    >>> edited("return x.mean(axis=0)", {"axis=0": "axis=1"})
+    'return x.mean(axis=1)'
+    """
     for edit in edits:
         for old, new in edit.items():
             if old not in source:
@@ -244,7 +259,13 @@ def _program(source: str, name: str) -> Callable:
 
 
 def paragraphs(text: str) -> tuple[str, ...]:
-    """Split a text at its empty lines."""
+    r"""Split a text at its empty lines.
+
+    Examples
+    --------
+    >>> paragraphs("One hint\\nof two lines.\\n\\nAnother one.")
+    ('One hint of two lines.', 'Another one.')
+    """
     return tuple(" ".join(part.split()) for part in text.split("\n\n"))
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from bnlearn.exercises.catalogue import EXERCISES
+from bnlearn.exercises.verdict import STATUSES
 
 __all__ = ["Table", "path", "progress", "record"]
 
@@ -33,12 +34,25 @@ def load() -> dict[str, dict]:
     file = path()
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-        return {name: dict(entry) for name, entry in stored["exercises"].items()}
+        return {name: sound(entry) for name, entry in stored["exercises"].items()}
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError):
         set_aside(file)
         return {}
+
+
+def sound(entry: dict) -> dict:
+    """Refuse an entry that no check has written.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If a part is missing or of another kind.
+    """
+    if entry["state"] not in STATUSES or type(entry["tries"]) is not int:
+        raise ValueError(f"no state of an exercise: {entry}")
+    return dict(entry)
 
 
 def set_aside(file: Path) -> Path:
@@ -77,8 +91,8 @@ def record(identifier: str, status: str) -> str | None:
         exercises = load()
         entry = exercises.setdefault(identifier, {"state": status, "tries": 0})
         if status != "not attempted":
-            entry["tries"] = entry.get("tries", 0) + 1
-        if entry.get("state") != "passed":
+            entry["tries"] += 1
+        if entry["state"] != "passed":
             entry["state"] = status
             if status == "passed":
                 entry["passed"] = date.today().isoformat()

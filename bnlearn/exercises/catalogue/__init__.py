@@ -22,6 +22,14 @@ def find(name: str) -> Exercise:
     ------
     LookupError
         If there is none; the message names the nearest one.
+
+    Examples
+    --------
+    >>> find("standardise").title
+    'Standardise a batch'
+    >>> find("standardize")
+    Traceback (most recent call last):
+    LookupError: There is no exercise 'standardize'. Did you mean 'standardise'?
     """
     if name in EXERCISES:
         return EXERCISES[name]
