@@ -5,6 +5,7 @@ import json
 import linecache
 import re
 import sys
+import time
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -15,7 +16,7 @@ from bnlearn.exercises import check, hint, solution
 from bnlearn.exercises.catalogue import EXERCISES, find
 from bnlearn.exercises.check import judge
 from bnlearn.exercises.diagnosis import pairs, singles
-from bnlearn.exercises.trial import copied
+from bnlearn.exercises.trial import copied, run_all
 from bnlearn.exercises.verdict import shown
 from tests.right_answers import RIGHT
 
@@ -88,7 +89,6 @@ def test_references_are_gradients(exercise):
     # An answer is right because calculus says so, not because the reference does.
     from bnlearn.exercises.report import finite_difference
     from bnlearn.exercises.sandbox import Submission
-    from bnlearn.exercises.trial import run_all
 
     for case in run_all(exercise, Submission(exercise.reference), 3):
         for k, name in enumerate(exercise.outputs):
@@ -556,3 +556,14 @@ def test_body_without_a_value():
     verdict = judge(CLOSED, define(source, "closed_form"), 0)
     assert verdict.status == "wrong"
     assert "There is no return statement" in str(verdict)
+
+
+def test_slow_answer_is_not_passed_for_what_was_not_tried(monkeypatch):
+    monkeypatch.setattr(sys.modules[run_all.__module__], "SECONDS", 0.05)
+
+    def answer(*arguments):
+        time.sleep(0.03)
+        return CLOSED.reference(*arguments)
+
+    verdict = judge(CLOSED, answer, 0)
+    assert verdict.status == "error" and "takes too long" in str(verdict)

@@ -9,7 +9,7 @@ from bnlearn.exercises.compare import Complaint
 from bnlearn.exercises.definition import Exercise, Mistake
 from bnlearn.exercises.diagnosis import Finding, diagnose
 from bnlearn.exercises.sandbox import Submission, explain
-from bnlearn.exercises.trial import Case, smallest
+from bnlearn.exercises.trial import SECONDS, Case, smallest
 from bnlearn.exercises.verdict import Verdict, shown
 from bnlearn.gradcheck import numerical_gradient
 
@@ -47,7 +47,7 @@ def error(exercise: Exercise, seed: int, cases: list[Case]) -> Verdict:
     fine = [c.family.name for c in cases if not c.stopped]
     start = f"For {listed(where)} your function" if fine else "Your function"
     if case.run.timed_out:
-        said = f"{start} takes too long: it was ended after {case.run.seconds:.0f} s."
+        said = f"{start} takes too long: it was given {SECONDS:.0f} s."
     else:
         said = f"{start} stops with {explain(case.run.error)}"
     known = [finding for finding in diagnose(exercise, cases) if finding.alternatives]

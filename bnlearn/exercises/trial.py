@@ -62,9 +62,12 @@ def run_all(exercise: Exercise, submission: Submission, seed: int) -> list[Case]
     cases, seconds = [], 0.0
     for number, family in enumerate(exercise.families):
         arguments = exercise.draw(np.random.default_rng([seed, number]), family)
-        cases.append(run_one(exercise, submission, family, arguments))
-        seconds += cases[-1].run.seconds
-        if cases[-1].run.timed_out or seconds > SECONDS:
+        case = run_one(exercise, submission, family, arguments)
+        seconds += case.run.seconds
+        if seconds > SECONDS:  # what was not tried must not pass
+            case = case._replace(run=case.run._replace(timed_out=True))
+        cases.append(case)
+        if case.run.timed_out:
             break
     return cases
 
