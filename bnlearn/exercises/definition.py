@@ -263,7 +263,7 @@ def paragraphs(text: str) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> paragraphs("One hint\\nof two lines.\\n\\nAnother one.")
+    >>> paragraphs("One hint\nof two lines.\n\nAnother one.")
     ('One hint of two lines.', 'Another one.')
     """
     return tuple(" ".join(part.split()) for part in text.split("\n\n"))
