@@ -57,7 +57,7 @@ def check(name: str, obj: object = MISSING, *, seed: int | None = None) -> Verdi
         here = {**frame.f_globals, **frame.f_locals}
         obj = here.get(exercise.function, MISSING)
     if seed is None:
-        seed = int(np.random.SeedSequence().entropy % 2**32)
+        seed = int(np.random.default_rng().integers(2**32))
     verdict = judge(exercise, obj, seed)
     problem = record(exercise.identifier, verdict.status)
     if problem:
