@@ -53,10 +53,14 @@ def submit(source, **options):
 
 
 @pytest.fixture
-def limited():
+def limited(monkeypatch):
     # Should the sandbox fail, then the whole test run ends here, and says where.
     faulthandler.dump_traceback_later(60, exit=True)
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
     yield
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(5)
     faulthandler.cancel_dump_traceback_later()
 
 
@@ -427,7 +431,6 @@ RAISED_FIRST = {"error that cannot be shown": "Odd", "held by an error": "ValueE
 
 
 @pytest.mark.parametrize("source", ENDLESS.values(), ids=ENDLESS)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")  # `finally: return`, Python 3.14
 def test_endless_loop_ends(source, limited):
     submission = submit(source, seconds=BUDGET)
@@ -493,6 +496,15 @@ def test_recursion_limit_cannot_be_raised_without_end(limited):
         """
     ).run(0)
     assert isinstance(run.error, RecursionError)
+
+
+def test_recursion_is_shorter_in_a_page(monkeypatch):
+    submission = submit("def f(n): return n and 1 + f(n - 1)")
+    assert submission.run(300).value == 300
+    monkeypatch.setattr(sandbox, "IN_PAGE", True)
+    assert submission.run(150).value == 150
+    assert isinstance(submission.run(300).error, RecursionError)
+    assert sys.getrecursionlimit() > 300
 
 
 # What it refuses and what it reports --------------------------------------------------
@@ -1209,7 +1221,7 @@ ORDINARY = {
         """,
     "recursion": """
         def depth(n): return 0 if n == 0 else 1 + depth(n - 1)
-        def f(xs): return depth(200), [depth(abs(x)) for x in xs]
+        def f(xs): return depth(100), [depth(abs(x)) for x in xs]
         """,
     "numpy": """
         import numpy as np

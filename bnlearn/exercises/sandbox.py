@@ -57,6 +57,8 @@ WARNINGS_KEPT = 20
 MESSAGE_CHARACTERS = 500
 REACHED_OBJECTS = 10_000  # no namespace is followed further than that
 ARRAY_BYTES = 1_000_000  # larger arrays of the reader's namespace are not copied
+IN_PAGE = sys.platform == "emscripten"
+RECURSION_IN_PAGE = 200  # through C, twice as deep ends the interpreter
 RECURSION_LIMIT = 5_000  # beyond it, Python 3.11 may overflow the stack of the process
 
 
@@ -672,8 +674,14 @@ def _exit(status=None, *_, **__):
 
 
 def _limit_recursion(limit, write=sys.setrecursionlimit, read=sys.getrecursionlimit):
-    fits = 0 if sys.platform == "emscripten" else RECURSION_LIMIT
-    write(min(limit, max(read(), fits)))
+    """Take the place of `sys.setrecursionlimit`, up to what the stack can bear."""
+    write(min(limit, max(read(), 0 if IN_PAGE else RECURSION_LIMIT)))
+
+
+def _lower_recursion_limit():
+    """Leave a web page so much recursion that its small stack does not overflow."""
+    depth = sum(1 for _ in traceback.walk_stack(None))
+    sys.setrecursionlimit(min(sys.getrecursionlimit(), depth + RECURSION_IN_PAGE))
 
 
 def _nothing(*_, **__):
@@ -717,6 +725,8 @@ def _shielded(call: Callable, namespaces: list[dict], notes: _Notes) -> tuple:
         try:
             for space, others in _replaced(notes):
                 space.update(others)
+            if IN_PAGE:
+                _lower_recursion_limit()
             value = contextvars.copy_context().run(call)
         except interrupt:
             raise
