@@ -443,6 +443,51 @@ def test_endless_loop_ends(source, limited):
     assert run.error.__traceback__ is None or "line" in explain(run.error)
 
 
+ODD = {
+    "class": """
+        class f:
+            @property
+            def __class__(self):
+                while True: pass
+            def __call__(self, x): return 1
+        f = f()
+        """,
+    "attributes": """
+        class f:
+            def __getattribute__(self, name):
+                while True: pass
+            def __call__(self, x): return 1
+        f = f()
+        """,
+    "module": """
+        class f:
+            __module__ = property(lambda self: 1)
+            def __init__(self, x): pass
+        """,
+    "comparisons": """
+        class A:
+            def __eq__(self, other):
+                while True: pass
+            def __hash__(self): return 1
+        held, kept = {A()}, {A(): 1}
+        def f(x):
+            held.add(3); held.discard(3); kept[3] = 1; del kept[3]
+            return 1
+        """,
+}
+
+
+@pytest.mark.parametrize("source", ODD.values(), ids=ODD)
+def test_odd_object_is_looked_at_without_running_it(source, limited):
+    submission = submit(source, seconds=BUDGET)
+    submission.is_stub()
+    submission.returns_nothing()
+    start = time.perf_counter()
+    run = submission.run(2)
+    assert run.timed_out or plain(run.value) or run.error is None
+    assert time.perf_counter() - start < 3 * BUDGET
+
+
 def test_budget_is_shared_by_all_runs(limited):
     submission = submit("def f(n):\n    for i in range(n): pass", seconds=BUDGET)
     assert submission.run(10).error is None
@@ -558,6 +603,22 @@ def test_interrupt_of_the_user_is_passed_on():
     assert sys.stdout is out
     assert space["f"].__code__ is code
     assert space["state"] == [0]
+
+
+def test_exit_of_a_notebook_does_not_end_it():
+    space = define("def f(x): exit()")
+    ended = []
+
+    class Autocall:
+        def __call__(self):
+            ended.append(1)
+
+    Autocall.__module__ = "IPython.core.autocall"
+    space["exit"] = Autocall()
+    assert isinstance(Submission(space["f"]).run(1).error, SystemExit)
+    assert ended == []
+    space["exit"]()
+    assert ended == [1]
 
 
 def test_breakpoint_does_not_wait():
@@ -1503,6 +1564,23 @@ def test_stub_of_other_kinds(source, stub):
 )
 def test_returns_nothing(source, nothing):
     assert submit(source).returns_nothing() is nothing
+
+
+def test_wrapper_of_a_class_is_looked_through():
+    submission = submit(
+        """
+        import functools
+        class Wrapper:
+            def __init__(self, g):
+                self.g = functools.update_wrapper(self, g)
+            def __call__(self, x): return 1
+        @Wrapper
+        def f(x):
+            while x: pass
+        """
+    )
+    assert submission.returns_nothing() is True
+    assert submission.run(0).value == 1
 
 
 # Values -------------------------------------------------------------------------------
