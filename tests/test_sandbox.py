@@ -1,5 +1,6 @@
 """The sandbox ends what never ends, changes nothing, and stays out of the way."""
 
+import ast
 import builtins
 import decimal
 import faulthandler
@@ -235,9 +236,9 @@ ENDLESS = {
         def f(x): return helper(x)
         """,
     "helper's helper found by text": """
-        def helper():
+        def a_b():
             while True: pass
-        def f(x): return globals()["hel" + "per"]()
+        def f(x): return globals()["_".join("ab")]()
         """,
     "method": """
         class Layer:
@@ -350,11 +351,18 @@ ENDLESS = {
         steps = {"wait": [wait]}
         def f(x): return steps["wait"][0]()
         """,
-    "frompyfunc": """
+    "vectorize": """
         import numpy as np
         def wait(n):
             while True: pass
         f = np.vectorize(wait, otypes=[float])
+        """,
+    "frompyfunc": """
+        import numpy as np
+        def wait(n):
+            while True: pass
+        wait = np.frompyfunc(wait, 1, 1)
+        def f(x): return wait(x)
         """,
     "slow body": """
         import numpy as np
@@ -497,6 +505,25 @@ def test_budget_is_shared_by_all_runs(limited):
     assert time.perf_counter() - start < 0.1
 
 
+def test_nothing_is_called_once_the_time_is_over(limited):
+    submission = submit("def f():\n    while True: pass", seconds=0.05)
+    calls = []
+    assert submission.run().timed_out
+    assert submission.use(calls.append, 1).timed_out
+    assert calls == []
+    assert not issubclass(OutOfTime, Exception)  # submissions catch those
+
+
+def test_statements_that_were_compiled_one_by_one(limited):
+    # As notebooks do it. What is imported then counts as any other name.
+    source = "import itertools\ndef f(x):\n    for _ in itertools.count(): pass\n"
+    name, space = f"<cell {next(numbers)}>", {}
+    remember(source, name)
+    for node in ast.parse(source).body:
+        exec(compile(ast.Module([node], []), name, "exec"), space)  # noqa: S102
+    assert Submission(space["f"], seconds=0.05).run(1).timed_out
+
+
 def test_another_submission_has_its_own_budget(limited):
     space = define("def f(n):\n    for i in range(n): pass")
     assert Submission(space["f"], seconds=0.05).run(10**12).timed_out
@@ -518,8 +545,10 @@ def test_what_is_left_behind_still_ends(limited):
     odd, generator = submission.run(1).value, submission.run(0).value
     assert not plain(odd)
     assert not plain(generator)
+    submission._clock.deadline = 0.0  # as if the caller had worked for a long time
     with pytest.raises(OutOfTime):
         sum(generator)
+    assert not submission.run(1).timed_out
     assert submission.use(np.asarray, odd).timed_out
 
 
@@ -992,6 +1021,28 @@ def test_check_inside_a_submission(limited):
     assert Submission(space["f"]).run(3).value == 1
 
 
+def test_check_inside_a_submission_keeps_its_own_time(limited):
+    space = define(
+        """
+        def f(n):
+            while n: pass
+            run = sub()
+            return run.timed_out
+        """
+    )
+    space["sub"] = lambda: Submission(space["f"], seconds=0.1).run(1)
+    start = time.perf_counter()
+    assert Submission(space["f"], seconds=30).run(0).value is True
+    assert time.perf_counter() - start < 1
+
+
+def test_large_arrays_are_not_copied():
+    source = "import numpy as np\nbig = np.zeros(10**6)\ndef f(x): big[0] = x"
+    space = define(source)
+    assert Submission(space["f"]).run(1).error is None
+    assert space["big"][0] == 1
+
+
 # What it does not change --------------------------------------------------------------
 
 ORDINARY = {
@@ -1321,6 +1372,15 @@ ORDINARY = {
             "Text."
             return f.__doc__, f.__code__.co_firstlineno, inspect.getsource(f)[:8], (
                 inspect.signature(f).parameters.keys() == {"xs"})
+        """,
+    "docstrings inside": """
+        def f(xs):
+            def g():
+                "Text."
+            class A:
+                "Class."
+                def h(self): "Method."
+            return g.__doc__, A.__doc__, A.h.__doc__
         """,
     "docstring alone": 'def f(xs):\n    "Nothing"',
     "conditional definition": """

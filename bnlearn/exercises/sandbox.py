@@ -367,10 +367,7 @@ class _Reach:
     def __init__(self, start):
         self.homes = _homes(start)
         self.ids = set(map(id, self.homes))
-        self.modules = {home.get("__name__") for home in self.homes} - {
-            "builtins",
-            None,
-        }
+        self.modules = {home.get("__name__") for home in self.homes} - {None}
         self.found: dict[int, object] = {}
         waiting = [start]
         while waiting and len(self.found) < REACHED_OBJECTS:
