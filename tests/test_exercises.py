@@ -8,17 +8,21 @@ import sys
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib import import_module
 
 import numpy as np
 import pytest
 
-from bnlearn.exercises import check, hint, solution
+from bnlearn.exercises import catalogue, check, hint, solution
 from bnlearn.exercises.catalogue import EXERCISES, find
 from bnlearn.exercises.check import judge
 from bnlearn.exercises.diagnosis import pairs, singles
 from bnlearn.exercises.trial import copied, run_all
 from bnlearn.exercises.verdict import shown
-from tests.right_answers import RIGHT
+from tests.right import RIGHT
+
+for chapter in catalogue.CHAPTERS:
+    import_module(f"tests.right.{chapter}")
 
 ALL = list(EXERCISES.values())
 CLOSED = EXERCISES["backward-closed-form"]

@@ -65,6 +65,8 @@ class Family:
     rtol, rtol32 : float
         Largest error, relative to the largest entry of an output; `rtol32` where the
         input or the answer is float32.
+    options : dict
+        Keyword arguments for the exercise's `arguments`.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Family:
     dtype: str = "f8"
     rtol: float = 1e-7
     rtol32: float = 2e-4
+    options: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +128,8 @@ class Exercise:
     families : tuple of Family
         Kinds of input.
     arguments : callable
-        ``arguments(rng, x)`` makes the positional arguments from the values `x`.
+        ``arguments(rng, x, **options)`` makes the positional arguments from the values
+        `x` and the options of the family.
     hints : tuple of str
         From nudge to near-answer.
     why : str
@@ -218,11 +222,11 @@ class Exercise:
         x = values(rng, shape or family.shape, family.kind, family.offset)
         if shape:
             x = x.round(2)
-        return self.arguments(rng, x.astype(family.dtype))
+        return self.arguments(rng, x.astype(family.dtype), **family.options)
 
     def expected(self, arguments: tuple) -> tuple[np.ndarray, ...]:
         """Compute the right outputs, in float64 whatever the arguments are."""
-        exact = [a.astype("f8") if is_array(a) else a for a in arguments]
+        exact = [a.astype("f8") if is_float(a) else a for a in arguments]
         found = self.reference(*exact)
         found = found if len(self.outputs) > 1 else (found,)
         return tuple(np.asarray(a) for a in found)
@@ -267,6 +271,11 @@ def paragraphs(text: str) -> tuple[str, ...]:
     ('One hint of two lines.', 'Another one.')
     """
     return tuple(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def is_float(value: object) -> bool:
+    """Say whether a value is an array of floating-point numbers."""
+    return is_array(value) and value.dtype.kind == "f"
 
 
 def is_array(value: object) -> bool:

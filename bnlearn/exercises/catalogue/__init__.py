@@ -2,14 +2,32 @@
 
 from difflib import get_close_matches
 
-from bnlearn.exercises.catalogue import chapter_02, chapter_04
+from bnlearn.exercises.catalogue import (
+    chapter_01,
+    chapter_02,
+    chapter_03,
+    chapter_04,
+    chapter_05,
+    chapter_06,
+)
 from bnlearn.exercises.definition import Exercise
 
-__all__ = ["EXERCISES", "find"]
+__all__ = ["CHAPTERS", "EXERCISES", "find"]
 
+CHAPTERS = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (
+        chapter_01,
+        chapter_02,
+        chapter_03,
+        chapter_04,
+        chapter_05,
+        chapter_06,
+    )
+}
 EXERCISES: dict[str, Exercise] = {
     exercise.identifier: exercise
-    for chapter in (chapter_02, chapter_04)
+    for chapter in CHAPTERS.values()
     for exercise in vars(chapter).values()
     if isinstance(exercise, Exercise)
 }
