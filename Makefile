@@ -69,6 +69,7 @@ bench: $(STATE)/all  ## race against PyTorch and textbook NumPy on one thread
 	-o python_files="bench_*.py" -o python_functions="bench_*"
 
 notebooks: $(STATE)/all  ## run the notebooks whose text or package code changed
+	@$(BIN)/python -m tools.exercise_pages
 	$(BIN)/python tools/notebooks.py $(if $(FORCE),--force) $(NAMES)
 
 lint: $(STATE)/all  ## check the style of the code

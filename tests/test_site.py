@@ -22,7 +22,8 @@ def sources():
     text = (browsing.ROOT / "_toc.yml").read_text(encoding="utf-8")
     toc = yaml.safe_load(text)
     chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
-    return [toc["root"], *(re.sub(r"\.\w+$", "", c["file"]) for c in chapters)]
+    files = [e["file"] for c in chapters for e in (c, *c.get("sections", ()))]
+    return [toc["root"], *(re.sub(r"\.\w+$", "", file) for file in files)]
 
 
 CONTENTS = [f"{name}.html" for name in sources()]
@@ -34,7 +35,7 @@ def test_pages_are_those_of_the_contents(site):
 
 
 def test_every_source_is_in_the_contents(root):
-    books = (root / "book").rglob("*.ipynb"), (root / "book").glob("*.md")
+    books = (root / "book").rglob("*.ipynb"), (root / "book").rglob("*.md")
     found = {p.relative_to(root).with_suffix("").as_posix() for g in books for p in g}
     assert {name for name in found if "checkpoint" not in name} == set(sources())
 

@@ -102,11 +102,14 @@ def pairs(exercise: Exercise) -> list[Candidate]:
     found = []
     for first, second in itertools.combinations(exercise.mistakes, 2):
         for edits in itertools.product(first.edits, second.edits):
-            try:
-                answer = exercise.program(*edits)
-            except (ValueError, SyntaxError):
-                continue
-            found.append(Candidate((first, second), answer))
+            # What one edit replaces may hold what the other one looks for.
+            for order in (edits, edits[::-1]):
+                try:
+                    answer = exercise.program(*order)
+                except (ValueError, SyntaxError):
+                    continue
+                found.append(Candidate((first, second), answer))
+                break
     return found
 
 

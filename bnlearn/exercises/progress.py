@@ -127,11 +127,13 @@ class Table:
         return f"<table>{row(self.head, 'th')}{body}</table>"
 
 
-def progress() -> Table:
-    """Show all exercises with their state."""
+def progress(chapter: str = "") -> Table:
+    """Show all exercises with their state, or those of a chapter such as '04'."""
     exercises = load()
     rows = []
     for name, exercise in EXERCISES.items():
+        if not exercise.chapter.startswith(chapter):
+            continue
         entry = exercises.get(name, {})
         state, tries = entry.get("state", "not attempted"), entry.get("tries", 0)
         row = exercise.chapter[:2], name, exercise.title, exercise.difficulty

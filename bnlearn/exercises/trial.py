@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
 def copied(arguments: tuple) -> tuple:
     """Copy the arrays among some arguments."""
-    return tuple(a.copy() if is_array(a) else a for a in arguments)
+    return tuple(a.copy("K") if is_array(a) else a for a in arguments)
 
 
 def run_one(

@@ -153,9 +153,9 @@ def moved_in_place(f, x, dout, step):
         i = it.multi_index
         old = z[i]
         z[i] = old + step
-        up = f(z)
+        up = (f(z) * dout).sum()
         z[i] = old - step
-        gradient[i] = ((up - f(z)) * dout).sum() / (2 * step)
+        gradient[i] = (up - (f(z) * dout).sum()) / (2 * step)
         z[i] = old
         it.iternext()
     return gradient

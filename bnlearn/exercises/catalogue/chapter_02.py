@@ -32,8 +32,8 @@ def batch_statistics(x):
     Parameters
     ----------
     x : ndarray, shape (m, C)
-        A batch of m examples with C features; means may be a million times larger
-        than spreads.
+        A batch of m examples with C features; in float64, means may be a million
+        times larger than spreads.
 
     Returns
     -------
@@ -54,7 +54,7 @@ STATISTICS = Exercise(
     text="Write the two statistics that batch normalization measures.",
     reference=batch_statistics,
     outputs=("mean", "var"),
-    families=BATCHES,
+    families=(*BATCHES, Family("one feature", (5, 1))),
     arguments=lambda rng, x: (x,),
     hints=paragraphs("""
         Every feature, a column of x, has a mean and a variance of its own. Which axis
@@ -95,6 +95,7 @@ STATISTICS.mistake(
     "unbiased-variance",
     UNBIASED,
     {"((x - mean) ** 2).mean(axis=0)": "x.var(axis=0, ddof=1)"},
+    {"((x - mean) ** 2).mean(axis=0)": "((x - mean) ** 2).sum(axis=0) / (len(x) - 1)"},
 )
 STATISTICS.mistake(
     "root-taken",
@@ -131,6 +132,11 @@ STATISTICS.mistake(
     "median-for-mean",
     "This is the median, not the mean.",
     {"x.mean": "np.median(x, axis=0) + 0 * x.mean"},
+)
+STATISTICS.mistake(
+    "deviation-squared",
+    "The mean deviation is squared: square each deviation, then take the mean.",
+    {"((x - mean) ** 2).mean(axis=0)": "np.abs(x - mean).mean(axis=0) ** 2"},
 )
 
 
@@ -279,6 +285,17 @@ STANDARDISE.mistake(
         )
     },
 )
+STANDARDISE.mistake(
+    "eps-as-bound",
+    "eps is added to every variance: it is not a lower bound.",
+    {"var + eps": "np.maximum(var, eps)"},
+    heading=QUIET,
+)
+STANDARDISE.mistake(
+    "mean-after-division",
+    "The mean is subtracted after the division: it has to be divided as well.",
+    {"(x - mean) / np.sqrt(var + eps)": "x / np.sqrt(var + eps) - mean"},
+)
 
 
 # The corrected variance --------------------------------------------------------------
@@ -327,8 +344,8 @@ CORRECTED = Exercise(
     difficulty=2,
     minutes=15,
     text=(
-        "Measure what is left after a rough mean was subtracted, and correct mean and "
-        "variance by it. This keeps its digits in float32 where `x.var` loses them."
+        "Measure what is left after the guess was subtracted, and correct mean and "
+        "variance by it. In float32 this keeps digits that `x.var` loses."
     ),
     reference=corrected_statistics,
     outputs=("mean", "var"),
@@ -396,6 +413,8 @@ CORRECTED.mistake(
     "A sum stands where a mean belongs.",
     {"(left**2).mean": "(left**2).sum"},
     {"left.mean": "left.sum"},
+    {"missed**2": "left.sum(axis=0) ** 2"},
+    {"missed**2": "left.sum(axis=0) ** 2 / len(x)"},
 )
 CORRECTED.mistake(
     "unbiased-variance",
@@ -419,10 +438,21 @@ CORRECTED.mistake(
 )
 CORRECTED.mistake(
     "guess-ignored",
-    "The guess is not used, and sums of large numbers lose the digits.",
+    "Large numbers are squared and cancel: square only what is left after the guess.",
     {"(left**2).mean(axis=0) - missed**2": "x.var(axis=0)"},
     {"(left**2).mean(axis=0) - missed**2": "(x**2).mean(axis=0) - x.mean(axis=0) ** 2"},
     unstable=(FAR.name, FAR_FLOAT32.name),
+)
+CORRECTED.mistake(
+    "all-axes",
+    "All numbers are taken together: every feature has its own statistics.",
+    {"left.mean(axis=0)": "left.mean()"},
+    {
+        "left.mean(axis=0)": "left.mean()",
+        "(left**2).mean(axis=0) - missed**2": "((left - missed) ** 2).mean(axis=0)",
+    },
+    {"(left**2).mean(axis=0)": "(left**2).mean()"},
+    {"left.mean(axis=0)": "left.mean()", "(left**2).mean(axis=0)": "(left**2).mean()"},
 )
 
 
@@ -504,7 +534,7 @@ CHANNELS.mistake(
 )
 CHANNELS.mistake(
     "reshape-mixes",
-    "The reshape mixes channels: the channel axis has to be moved to the end first.",
+    "The reshape mixes channels: the channel axis has to be moved before it.",
     {
         BOTH: "z = x.reshape(-1, x.shape[1])\n    mean, var = z.mean(axis=0), z.var(axis=0)"
     },
@@ -517,6 +547,7 @@ CHANNELS.mistake(
     "variances-averaged",
     "Variances of parts are averaged: what the means of the parts differ by is lost.",
     {"x.var(axis=(0, 2, 3))": "x.var(axis=(2, 3)).mean(axis=0)"},
+    {"x.var(axis=(0, 2, 3))": "x.var(axis=(2, 3), ddof=1).mean(axis=0)"},
     {"x.var(axis=(0, 2, 3))": "x.var(axis=0).mean(axis=(1, 2))"},
 )
 CHANNELS.mistake(
@@ -557,6 +588,23 @@ CHANNELS.mistake(
     {"x.var(axis=(0, 2, 3))": "(x**2).mean(axis=(0, 2, 3)) - mean**2"},
     heading=CODE,
     unstable=(FAR.name,),
+)
+CHANNELS.mistake(
+    "images-forgotten",
+    "The sum is divided by H * W: the N images count as well.",
+    {
+        "x.mean(axis=(0, 2, 3))": "x.mean(axis=(0, 2, 3)) * len(x)",
+        "x.var(axis=(0, 2, 3))": (
+            "((x - mean[:, None, None]) ** 2).sum(axis=(0, 2, 3)) / x[0, 0].size"
+        ),
+    },
+    {"x.mean(axis=(0, 2, 3))": "x.mean(axis=(0, 2, 3)) * len(x)"},
+    {"x.var(axis=(0, 2, 3))": "x.var(axis=(0, 2, 3)) * len(x)"},
+)
+CHANNELS.mistake(
+    "not-lined-up",
+    "The means do not line up with x: they meet its last axis, not axis 1.",
+    {"x.var(axis=(0, 2, 3))": "((x - mean) ** 2).mean(axis=(0, 2, 3))"},
 )
 
 
@@ -673,6 +721,74 @@ ANY_SHAPE.mistake(
     {"np.sqrt(var + eps)": "(var + eps)"},
     heading=FORMULA,
 )
+LINES = (
+    "axes = (0, *range(2, x.ndim))\n"
+    "    mean = x.mean(axis=axes, keepdims=True)\n"
+    "    var = x.var(axis=axes, keepdims=True)\n"
+    "    return (x - mean) / np.sqrt(var + eps)"
+)
+ANY_SHAPE.mistake(
+    "reshape-mixes",
+    "The reshape mixes channels: the channel axis has to be moved before it.",
+    {
+        LINES: "z = x.reshape(-1, x.shape[1])\n"
+        "    return ((z - z.mean(0)) / np.sqrt(z.var(0) + eps)).reshape(x.shape)"
+    },
+    {
+        LINES: "z = x.reshape(x.shape[1], -1).T\n"
+        "    return ((z - z.mean(0)) / np.sqrt(z.var(0) + eps)).T.reshape(x.shape)"
+    },
+)
+ANY_SHAPE.mistake(
+    "reshaped-back",
+    "The channel axis was moved for the work and not moved back: a reshape does not.",
+    {
+        LINES: "z = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])\n"
+        "    return ((z - z.mean(0)) / np.sqrt(z.var(0) + eps)).reshape(x.shape)"
+    },
+    {
+        LINES: "z = np.swapaxes(x, 0, 1).reshape(x.shape[1], -1).T\n"
+        "    return ((z - z.mean(0)) / np.sqrt(z.var(0) + eps)).T.reshape(x.shape)"
+    },
+)
+ANY_SHAPE.mistake(
+    "m-is-batch-size",
+    "The sum is divided by N: the number of values behind a mean is that of all places.",
+    {
+        "x.mean(axis=axes, keepdims=True)": "x.sum(axis=axes, keepdims=True) / len(x)",
+        "x.var(axis=axes, keepdims=True)": (
+            "((x - mean) ** 2).sum(axis=axes, keepdims=True) / len(x)"
+        ),
+    },
+    {
+        "x.mean(axis=axes, keepdims=True)": "x.sum(axis=axes, keepdims=True) / len(x)",
+    },
+    {
+        "x.var(axis=axes, keepdims=True)": (
+            "((x - mean) ** 2).sum(axis=axes, keepdims=True) / len(x)"
+        ),
+    },
+)
+ANY_SHAPE.mistake(
+    "variances-averaged",
+    "Variances of parts are averaged: what the means of the parts differ by is lost.",
+    {
+        "x.var(axis=axes, keepdims=True)": (
+            "x.var(axis=0, keepdims=True).mean(axis=axes, keepdims=True)"
+        )
+    },
+    {
+        "x.var(axis=axes, keepdims=True)": (
+            "x.var(axis=axes[1:], keepdims=True).mean(axis=0, keepdims=True)"
+        )
+    },
+)
+ANY_SHAPE.mistake(
+    "not-centred",
+    "The mean is not subtracted.",
+    {"(x - mean)": "x"},
+    heading=FORMULA,
+)
 
 
 # The largest stable rate -------------------------------------------------------------
@@ -696,22 +812,40 @@ def largest_rate(x):
     return 2 / np.linalg.eigvalsh(H)[-1]
 
 
+def rate_arguments(rng, x, kind="any"):
+    """Turn the values into those where one of two curvatures takes over, or none."""
+    if kind == "around zero":  # the mean is exactly zero, and b is the steeper one
+        pairs = np.array([[0.3, -0.3]]) * x[: len(x) // 2, None]
+        return (pairs.ravel() / np.abs(x).max(),)
+    while kind == "standardised":  # until rounding makes a zero discriminant negative
+        x = (x - x.mean()) / x.std()
+        a, b = np.mean(x**2), np.mean(x)
+        H = np.array([[a, b], [b, 1.0]])
+        bare = np.trace(H) ** 2 - 4 * np.linalg.det(H), (a + 1) ** 2 - 4 * (a - b**2)
+        if max(bare) < 0:
+            break
+        x = rng.standard_normal(len(x))
+    return (x,)
+
+
 RATE = Exercise(
     identifier="largest-rate",
     title="The largest stable learning rate",
     section=Section(PAGE, "Why size and position matter"),
     difficulty=3,
     minutes=15,
-    text="Derive how fast a linear unit may be trained, from its input alone.",
+    text="Derive how fast a linear unit may be trained, w and b together.",
     reference=largest_rate,
     outputs=("rate",),
     families=(
         Family("a feature", (7,)),
         Family("a larger batch", (31,)),
         Family("a feature far from zero", (9,), offset=30.0),
+        Family("small values around zero", (6,), options={"kind": "around zero"}),
+        Family("a standardised feature", (40,), options={"kind": "standardised"}),
         Family("float32", (8,), dtype="f4"),
     ),
-    arguments=lambda rng, x: (x,),
+    arguments=rate_arguments,
     small=((2,), (3,), (4,)),
     hints=paragraphs("""
         The loss is a quadratic function of w and b. Its second derivatives do not depend
@@ -730,13 +864,17 @@ RATE = Exercise(
 )
 RATE.mistake(
     "two-forgotten",
-    "The limit is 2 divided by the curvature: at 1 divided by it a step lands exactly.",
+    "This is half the limit: it is 2 divided by the curvature of half the mean square.",
     {"2 / np": "1 / np"},
 )
 RATE.mistake(
     "smallest-curvature",
     "The steepest direction decides, not the flattest.",
     {"[-1]": "[0]"},
+    {"np.linalg.eigvalsh(H)[-1]": "np.linalg.eig(H)[0][0]"},
+    {"np.linalg.eigvalsh(H)[-1]": "np.linalg.eig(H)[0][-1]"},
+    # Where a power iteration stays that starts in the direction of w.
+    {"eigvalsh(H)[-1]": "eigvalsh(H * (np.diag([1, 0]) if H[0, 1] == 0 else 1))[-1]"},
 )
 RATE.mistake(
     "variance-for-mean-square",
@@ -746,8 +884,48 @@ RATE.mistake(
 RATE.mistake(
     "bias-forgotten",
     "The bias is forgotten: w and b pull at each other when the mean is not zero.",
-    {"np.mean(x)": "0.0"},
     {"np.linalg.eigvalsh(H)[-1]": "np.mean(x**2)"},
+)
+RATE.mistake(
+    "taken-apart",
+    "w and b are taken apart: the mean of x couples them.",
+    {"np.mean(x)": "0.0"},
+)
+RATE.mistake(
+    "discriminant",
+    "The root in the formula for eigenvalues holds trace ** 2 minus 4 times det.",
+    {
+        "np.linalg.eigvalsh(H)[-1]": (
+            "(np.trace(H) / 2 + np.sqrt(np.trace(H) ** 2 - np.linalg.det(H)) / 2)"
+        )
+    },
+)
+RATE.mistake(
+    "discriminant-rounded",
+    "Rounding makes the number under the root negative: ask for the eigenvalues of a "
+    "symmetric matrix, or write the discriminant as a sum of squares.",
+    {
+        "np.linalg.eigvalsh(H)[-1]": (
+            "(np.trace(H) / 2 + np.sqrt(np.trace(H) ** 2 - 4 * np.linalg.det(H)) / 2)"
+        )
+    },
+    {
+        "return 2 / np.linalg.eigvalsh(H)[-1]": (
+            "a, b = np.mean(x**2), np.mean(x)\n"
+            "    return 4 / (a + 1 + np.sqrt((a + 1) ** 2 - 4 * (a - b**2)))"
+        )
+    },
+    unstable=("a standardised feature",),
+)
+RATE.mistake(
+    "root-taken",
+    "A singular value of the data has to be squared to give a curvature.",
+    {"np.linalg.eigvalsh(H)[-1]": "np.sqrt(np.linalg.eigvalsh(H)[-1])"},
+)
+RATE.mistake(
+    "matrix-norm",
+    "In this norm all entries count: the largest eigenvalue alone decides.",
+    {"np.linalg.eigvalsh(H)[-1]": "np.linalg.norm(H)"},
 )
 RATE.mistake(
     "curvatures-added",

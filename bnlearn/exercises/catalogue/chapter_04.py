@@ -51,7 +51,7 @@ def staged(dout, x, gamma, eps):
     dx_hat : ndarray, shape (m, C)
         Gradient of the standardised batch.
     dvar, dmean : ndarray, shape (C,)
-        Gradients of the biased variance and of the mean.
+        Gradients of the biased variance and of the mean, along all paths.
     dx : ndarray, shape (m, C)
         Gradient of the batch.
     """
@@ -181,6 +181,25 @@ STAGED.mistake(
     "unbiased-variance",
     "The variance is divided by m - 1: batch normalization divides by m.",
     {"x.var(axis=0)": "x.var(axis=0, ddof=1)"},
+    heading=CONVENTIONS,
+)
+STAGED.mistake(
+    "gradient-of-std",
+    "This is the gradient of the standard deviation: one step is left to the variance.",
+    {"(2 * std**3)": "std**2"},
+    {"(2 * std**3)": "std**2", "(dvar / m)": "(dvar / (2 * std) / m)"},
+)
+STAGED.mistake(
+    "x-for-deviations",
+    "x stands where its deviations from the mean belong.",
+    {"2 * centred * (dvar": "2 * x * (dvar"},
+    {"dx = dcentred + dmean / m": "dx = dx_hat / std + 2 * x * dvar / m + dmean / m"},
+    {"(dx_hat * centred)": "(dx_hat * x)"},
+)
+STAGED.mistake(
+    "m-minus-one",
+    "The way through the variance is divided by m - 1, but the variance was by m.",
+    {"(dvar / m)": "(dvar / (m - 1))"},
     heading=CONVENTIONS,
 )
 
@@ -333,6 +352,9 @@ CLOSED_FORM.mistake(
     {"(dout * x_hat)": "(dout * x)"},
     {"(dout * x_hat)": "(dout * (x - x.mean(axis=0)))"},
     {"x_hat * (g * x_hat)": "x * (g * x)"},
+    {"x_hat * (g * x_hat)": "x * (g * x_hat)"},
+    {"x_hat * (g * x_hat)": "x_hat * (g * x)"},
+    {"x_hat * (g * x_hat)": "x_hat * (g * (x - x.mean(axis=0)))"},
     {"x_hat * (g * x_hat)": "(x - x.mean(axis=0)) * (g * (x - x.mean(axis=0)))"},
     {"(x - x.mean(axis=0)) * inv_std": "x - x.mean(axis=0)"},
 )
@@ -390,6 +412,11 @@ CLOSED_FORM.mistake(
     "The variance is divided by m - 1: batch normalization divides by m.",
     {"x.var(axis=0)": "x.var(axis=0, ddof=1)"},
     heading=CONVENTIONS,
+)
+CLOSED_FORM.mistake(
+    "exact-projection",
+    "The part along x_hat is divided by its squared length: eps makes that less than m.",
+    {"(g * x_hat).mean(axis=0)": "(g * x_hat).sum(axis=0) / (x_hat**2).sum(axis=0)"},
 )
 
 
@@ -533,6 +560,28 @@ MATRIX.mistake(
     {"x.var()": "x.var(ddof=1)"},
     heading=CONVENTIONS,
 )
+MATRIX.mistake(
+    "exact-projection",
+    "The part along x_hat is divided by its squared length: eps makes that less than m.",
+    {"np.outer(x_hat, x_hat) / m": "np.outer(x_hat, x_hat) / (x_hat @ x_hat)"},
+)
+MATRIX.mistake(
+    "m-minus-one",
+    "What is taken away are means: they are divided by m, not by m - 1.",
+    {"np.ones((m, m)) / m": "np.ones((m, m)) / (m - 1)"},
+    {"np.outer(x_hat, x_hat) / m": "np.outer(x_hat, x_hat) / (m - 1)"},
+    {"(m, m)) / m": "(m, m)) / (m - 1)", "x_hat) / m": "x_hat) / (m - 1)"},
+)
+MATRIX.mistake(
+    "diagonal-only",
+    "Squares of x_hat on the diagonal are not enough: its outer product fills the matrix.",
+    {"np.outer(x_hat, x_hat)": "np.diag(x_hat * x_hat)"},
+)
+MATRIX.mistake(
+    "ones-for-identity",
+    "A matrix of ones, or a 1, is not the identity: np.eye(m) is.",
+    {"np.eye(m)": "np.ones((m, m))"},
+)
 
 
 # In use after training ---------------------------------------------------------------
@@ -544,7 +593,7 @@ def inference_backward(dout, x, running_mean, running_var, gamma, eps):
     Parameters
     ----------
     dout, x : ndarray, shape (N, C, ...)
-        The upstream gradient and the input: a matrix, or images of any shape.
+        The upstream gradient and the input: a matrix, sequences, images.
     running_mean, running_var : ndarray, shape (C,)
         The statistics that were collected in training.
     gamma : ndarray, shape (C,)
@@ -709,6 +758,18 @@ INFERENCE.mistake(
     "The root is missing: running_var is a variance, not a standard deviation.",
     {"np.sqrt(running_var + eps)": "(running_var + eps)"},
 )
+INFERENCE.mistake(
+    "reshape-mixes",
+    "The reshape mixes channels: the channel axis has to be moved before it.",
+    {
+        "column = (-1,) + (1,) * (x.ndim - 2)": (
+            "shape, C = x.shape, x.shape[1]\n"
+            "    dout, x = dout.reshape(-1, C), x.reshape(-1, C)\n"
+            "    column = (-1,)"
+        ),
+        "return dx,": "return dx.reshape(shape),",
+    },
+)
 
 
 # Finite differences ------------------------------------------------------------------
@@ -720,9 +781,9 @@ def central_difference(f, x, dout, step):
     Parameters
     ----------
     f : callable
-        Maps an array to an array of the same shape.
+        Maps an array to an array of the same shape, which may be the same array.
     x : ndarray
-        Where to differentiate; it must be left as it was.
+        Where to differentiate; as it was before when the function returns.
     dout : ndarray, shape of x
         The upstream gradient.
     step : float
@@ -742,7 +803,7 @@ def central_difference(f, x, dout, step):
     return gradient
 
 
-def difference_arguments(rng, x):
+def difference_arguments(rng, x, in_fortran_order=False, identity=False):
     """Draw a function that mixes all entries, and a step that rounds nothing."""
     weights = rng.standard_normal((x.size, x.size)) / np.sqrt(x.size)
     exact = np.round(x * 2**20) / 2**20
@@ -750,7 +811,16 @@ def difference_arguments(rng, x):
     def f(z):
         return np.exp(0.3 * np.sin(weights @ z.ravel())).reshape(z.shape) * z
 
+    if in_fortran_order:
+        exact = np.asfortranarray(exact)
+    if identity:
+        f = same
     return f, exact, like(rng, x), float(2.0 ** -rng.integers(4, 8))
+
+
+def same(x):
+    """Give back what came, and no copy of it."""
+    return x
 
 
 DIFFERENCES = Exercise(
@@ -769,6 +839,12 @@ DIFFERENCES = Exercise(
         Family("a vector", (5,)),
         Family("a matrix", (4, 3)),
         Family("images", (2, 3, 1, 2)),
+        Family(
+            "a matrix stored by columns", (2, 4), options={"in_fortran_order": True}
+        ),
+        Family(
+            "a function that returns its argument", (3,), options={"identity": True}
+        ),
     ),
     arguments=difference_arguments,
     small=((2,), (2, 2), (2, 1, 1, 2)),
@@ -812,8 +888,21 @@ DIFFERENCES.mistake(
     {"np.sum((f(up) - f(down)) * dout)": "((f(up) - f(down)) * dout)[i]"},
 )
 DIFFERENCES.mistake(
+    "dout-of-one-place",
+    "dout is taken at the entry that moves: it belongs to the outputs, all of them.",
+    {"np.sum((f(up) - f(down)) * dout)": "np.sum(f(up) - f(down)) * dout[i]"},
+)
+DIFFERENCES.mistake(
     "all-at-once",
-    "All entries of x are moved at once: one at a time shows its own derivative.",
+    "Several entries of x are moved at once: one at a time shows its own derivative.",
+    {"up[i]": "up[..., i[-1]]", "down[i]": "down[..., i[-1]]"},
+    {
+        "up[i]": "up[..., i[-1]]",
+        "down[i]": "down[..., i[-1]]",
+        "np.sum((f(up) - f(down)) * dout)": (
+            "np.sum((f(up) - f(down)) * dout, axis=-1)[i[:-1]]"
+        ),
+    },
     {"up[i]": "up", "down[i]": "down"},
     {
         "up[i]": "up",
@@ -825,6 +914,8 @@ DIFFERENCES.mistake(
     "step-ignored",
     "The step is not the one that was given.",
     *({"2 * step": f"2 * 1e-{k}", "= step": f"= 1e-{k}"} for k in range(3, 9)),
+    {"+= step": "+= step / 2", "-= step": "-= step / 2", "(2 * step)": "step"},
+    {"(2 * step)": "(2 * step * abs(x[i]))", "= step": "= step * abs(x[i])"},
 )
 DIFFERENCES.mistake(
     "difference-not-divided",
@@ -840,4 +931,14 @@ DIFFERENCES.mistake(
     "mean-for-sum",
     "A mean over the outputs stands where their sum belongs.",
     {"np.sum": "np.mean"},
+)
+DIFFERENCES.mistake(
+    "reshape-copies",
+    "A reshape copies an array that is stored in another order: then x is not moved.",
+    {"gradient[i] =": "gradient[i] = x.flags.c_contiguous *"},
+)
+DIFFERENCES.mistake(
+    "output-moved",
+    "f may return its argument: both results are one array once it is moved again.",
+    {"(f(up) - f(down))": "(f(up) - f(down)) * (not np.may_share_memory(f(up), up))"},
 )

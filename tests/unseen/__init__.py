@@ -1,0 +1,84 @@
+"""Programs by people who had not seen how answers are checked.
+
+The text files hold entries such as
+
+    #: standardise | wrong | takes the statistics of the rows | copies from others | wrong-axis
+    def standardise(x, eps):
+        ...
+
+The fields are the exercise, `right` or `wrong`, what the author says about it, who the author
+plays, and what a check has to name: identifiers of mistakes joined by `+`, words of the
+verdict in quotation marks, or `-` for a mistake that is not in the bank. That last field was
+written by somebody who saw the bank and the author's words, before any check was run.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from bnlearn.exercises.catalogue import EXERCISES
+from bnlearn.exercises.check import judge
+from bnlearn.exercises.sandbox import remember
+
+FOLDER = Path(__file__).parent
+
+
+class Entry(NamedTuple):
+    """One program, and what its author says about it."""
+
+    name: str
+    exercise: str
+    kind: str
+    words: str
+    author: str
+    expected: str
+    source: str
+
+    def verdict(self, seed):
+        """Check the program."""
+        exercise = EXERCISES[self.exercise]
+        remember(self.source, f"<{self.name}>")
+        namespace = {}
+        header = compile("import numpy as np", "<header>", "exec")
+        exec(header, namespace)  # noqa: S102
+        exec(compile(self.source, f"<{self.name}>", "exec"), namespace)  # noqa: S102
+        return judge(exercise, namespace[exercise.function], seed)
+
+
+def entries(file):
+    """Read the programs of one file."""
+    text = (FOLDER / file).read_text(encoding="utf-8")
+    found = []
+    for number, part in enumerate(re.split(r"^#: ", text, flags=re.MULTILINE)[1:]):
+        head, source = part.split("\n", 1)
+        fields = [field.strip() for field in head.split(" | ")]
+        fields += [""] * (5 - len(fields))
+        found.append(Entry(f"{file} {number}", *fields, source))
+    return found
+
+
+def outcome(entry, verdict):
+    """Say how well a check dealt with a program.
+
+    Returns
+    -------
+    str
+        For a right program 'passed' or 'refused'; for a wrong one 'accepted', 'named',
+        'in part' (one of two mistakes), 'not known' or 'misnamed'.
+    """
+    passed = verdict.status == "passed"
+    if entry.kind == "right":
+        return "passed" if passed else "refused"
+    if passed or verdict.status == "not attempted":
+        return "accepted"
+    quoted = re.findall(r'"([^"]+)"', entry.expected)
+    if quoted:
+        return "named" if all(q in str(verdict) for q in quoted) else "not known"
+    expected = set(re.split(r"\s*\+\s*", entry.expected)) - {"-"}
+    found = set(verdict.diagnosis)
+    if not found:
+        return "not known"
+    choice = "one of these" in str(verdict)
+    if expected and expected <= found and (choice or expected == found):
+        return "named"
+    return "in part" if found < expected else "misnamed"
