@@ -66,8 +66,9 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
     best: dict[int, dict[tuple, Candidate]] = {k: {} for k in wrong}
     for candidates, least in stages(exercise):
         rest = [k for k in wrong if not best[k]]
-        if rest:
-            best |= _best(candidates, cases, rest, least)
+        best |= _best(candidates, cases, rest, least)
+        if all(best.values()):  # before the next stage, which may be long, is made
+            break
     found: dict[tuple, list[str]] = {}
     for k in wrong:
         # A mistake that explains several outputs is likelier than one for each.

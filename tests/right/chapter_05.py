@@ -257,3 +257,25 @@ def feature_by_feature(running_var, momentum, m, t):
     for _ in range(t):
         rest *= 1 - momentum
     return [rest + (v - rest) / (m / (m - 1)) for v in running_var], 1 - momentum
+
+
+@answers("among-neighbours")
+def by_merging(x, mean, var, m, eps):
+    others = running.Moments(m - 1, mean, (m - 1) * var)
+    whole = running.merge_moments(others, running.moments(x[None]))
+    return (x - whole.mean) / np.sqrt(whole.var + eps)
+
+
+@answers("among-neighbours")
+def with_two_points(x, mean, var, m, eps):
+    # Neighbours that stand on their mean, and the variance that they have besides.
+    rows = np.vstack([np.tile(mean, (m - 1, 1)), x])
+    spread = rows.var(axis=0) + var * (m - 1) / m
+    return (x - rows.mean(axis=0)) / np.sqrt(spread + eps)
+
+
+@answers("among-neighbours")
+def from_the_book(x, mean, var, m, eps):
+    share = (m - 1) / m
+    delta = x - mean
+    return np.sqrt(share) * delta / np.sqrt(var + delta**2 / m + eps / share)
