@@ -1455,18 +1455,8 @@ TRAIN_EVAL.mistake(
         **RESTORE,
     },
     {
-        f"{GIVEN}    if training:\n": f"{GIVEN}    old = mean, var\n    if True:\n",
-        **RESTORE,
-        " * m / (m - 1)": "",
-    },
-    {
         f"{GIVEN}    if training:\n": f"{GIVEN}    if True:\n",
         USE: f"    if not training:\n        {GIVEN}{USE}",
-    },
-    {
-        f"{GIVEN}    if training:\n": f"{GIVEN}    if True:\n",
-        USE: f"    if not training:\n        {GIVEN}{USE}",
-        " * m / (m - 1)": "",
     },
     heading=LABORATORY,
 )
@@ -1657,6 +1647,14 @@ TRAIN_EVAL.mistake(
     "root-forgotten",
     "The root is missing: the division is by a standard deviation.",
     {"np.sqrt(var.reshape(column) + eps)": "(var.reshape(column) + eps)"},
+    {
+        "np.sqrt(var.reshape(column) + eps)": "(np.sqrt(var.reshape(column) + eps) "
+        "if training else var.reshape(column))",
+    },
+    {
+        "np.sqrt(var.reshape(column) + eps)": "(np.sqrt(var.reshape(column) + eps) "
+        "if training else var.reshape(column) + eps)",
+    },
     heading=BELONG,
 )
 TRAIN_EVAL.mistake(
