@@ -76,7 +76,7 @@ MORE = "m / (m + 1) * (var + delta**2 / (m + 1))"
 LESS = "(m - 2) / (m - 1) * (var + delta**2 / (m - 1))"
 AMONG = Exercise(
     identifier="among-neighbours",
-    title="An answer that depends on the neighbours",
+    title="One value among its neighbours",
     section=Section(PAGE, FAR_MOVED),
     difficulty=4,
     minutes=25,
@@ -405,7 +405,8 @@ MOVING = Exercise(
     difficulty=1,
     minutes=10,
     text=(
-        "Write what a batch norm layer does to its running mean while T batches go by."
+        "Write what a batch norm layer does to its running mean while T batches go by. "
+        "Evaluation mode will subtract the result."
     ),
     reference=running_average,
     outputs=("average",),
@@ -1353,6 +1354,7 @@ def batch_norm_step(x, running_mean, running_var, training, momentum, eps):
     Returns
     -------
     y : ndarray, shape of x
+        Made with the batch's mean and biased variance, or with the running ones.
     running_mean, running_var : ndarray, shape (C,)
         The running statistics after the call, the variance an average of unbiased ones.
     """
@@ -1971,7 +1973,7 @@ CORRECTED = Exercise(
     difficulty=2,
     minutes=15,
     text=(
-        "A running mean that starts at zero is too small for a long time. Take the start "
+        "A running mean that starts at zero stays too near to it for a long time. Take it "
         "out after every batch, as the optimiser Adam does with its averages."
     ),
     reference=corrected_averages,
