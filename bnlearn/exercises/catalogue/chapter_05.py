@@ -1973,8 +1973,8 @@ CORRECTED = Exercise(
     difficulty=2,
     minutes=15,
     text=(
-        "A running mean that starts at zero stays too near to it for a long time. Take it "
-        "out after every batch, as the optimiser Adam does with its averages."
+        "A running mean that starts at zero stays too near to it for a long time. Take the "
+        "start out after every batch, as the optimiser Adam does with its averages."
     ),
     reference=corrected_averages,
     outputs=("averages",),
