@@ -157,9 +157,16 @@ def _complaint(name, want, part, array, family) -> Complaint | None:
 
 
 def inputs_left(
-    parameters: tuple[str, ...], before: tuple, after: tuple, outputs: list
+    parameters: tuple[str, ...],
+    before: tuple,
+    after: tuple,
+    outputs: list,
+    returned: tuple[str, ...] = (),
 ) -> list[Complaint]:
-    """Complain about inputs that were changed, and outputs that share their memory."""
+    """Complain about inputs that were changed, and outputs that share their memory.
+
+    Those in `returned` may come back as they are.
+    """
     complaints = []
     for name, old, new in zip(parameters, before, after, strict=True):
         if not is_array(old):
@@ -168,7 +175,8 @@ def inputs_left(
         if not same:
             text = f"Your function changes its input {name}; work on a copy."
             complaints.append(Complaint("input-changed", text))
-        if any(is_array(out) and np.may_share_memory(out, new) for out in outputs):
+        shared = (is_array(out) and np.may_share_memory(out, new) for out in outputs)
+        if name not in returned and any(shared):
             text = (
                 f"An output shares its memory with the input {name}: whoever changes "
                 "one changes the other."

@@ -141,6 +141,8 @@ class Exercise:
     forward : callable, optional
         What the gradients are of: the parameters of the reference and, with defaults,
         what else appears in `gradients`.
+    returned : tuple of str
+        Parameters that an answer may return as they are.
     inseparable : dict
         Reasons, by pair of mistakes that no input tells apart.
     mistakes : list of Mistake
@@ -162,6 +164,7 @@ class Exercise:
     small: tuple[tuple[int, ...], ...] = ((2, 2), (3, 2), (4, 3))
     gradients: dict[str, str] = field(default_factory=dict)
     forward: Callable | None = None
+    returned: tuple[str, ...] = ()
     inseparable: dict[tuple[str, str], str] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 

@@ -6,6 +6,7 @@ strong evidence, so nothing is named that merely resembles.
 """
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -65,8 +66,9 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
     best: dict[int, dict[tuple, Candidate]] = {k: {} for k in wrong}
     for candidates, least in stages(exercise):
         rest = [k for k in wrong if not best[k]]
-        if rest:
-            best |= _best(candidates, cases, rest, least)
+        best |= _best(candidates, cases, rest, least)
+        if all(best.values()):  # before the next stage, which may be long, is made
+            break
     found: dict[tuple, list[str]] = {}
     for k in wrong:
         # A mistake that explains several outputs is likelier than one for each.
@@ -192,7 +194,8 @@ def _same_error(outcome: object, error: BaseException | None) -> bool:
 
 def outcome_of(function: Callable, case: Case) -> object:
     """Run a program of the bank on the input of a case; an error is an outcome."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy warns of a variance of one value
         try:
             return function(*copied(case.arguments))
         except Exception as error:  # noqa: BLE001 (what it raises is compared as well)

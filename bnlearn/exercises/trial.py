@@ -52,8 +52,14 @@ def run_one(
         comparison = Comparison((None,) * count, (False,) * count, ())
     else:
         comparison = compare(exercise.outputs, expected, run.value, family)
-        more = inputs_left(exercise.parameters, arguments, given, comparison.values)
-        comparison = comparison.owned(more)
+        complaints = inputs_left(
+            exercise.parameters,
+            arguments,
+            given,
+            comparison.values,
+            exercise.returned,
+        )
+        comparison = comparison.owned(complaints)
     return Case(family, arguments, expected, run, comparison)
 
 
