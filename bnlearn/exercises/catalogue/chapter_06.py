@@ -1,1 +1,1291 @@
 """Exercises of chapter 06: norm variants."""
+
+import numpy as np
+
+from bnlearn.exercises.definition import Exercise, Family, Section, paragraphs
+from bnlearn.exercises.inputs import draw_eps, like, per_channel
+
+PAGE = "06_norm_variants"
+QUESTION = "One question: who shares the statistics?"
+FORMULA = "One formula, one function"
+BACKWARD = "One backward pass"
+BLIND = "What can a norm not see?"
+MEANINGS = "Layer norm has two meanings"
+BETWEEN = "Between layer and instance norm"
+NO_MEAN = "Dropping the mean"
+WRONG = "What people get wrong"
+
+
+def by_example(x):
+    """Let examples differ in mean and spread, where channels were drawn to."""
+    return x.swapaxes(0, 1)
+
+
+def per_element(rng, x, axes):
+    """Draw one distinct number for each element of the last axes of `x`."""
+    shape = x.shape[x.ndim - axes :]
+    flat = np.empty((1, int(np.prod(shape))), x.dtype)
+    return per_channel(rng, flat).reshape(shape)
+
+
+# Mistakes of many exercises ----------------------------------------------------------
+
+
+def add_eps_mistakes(exercise, spread="var", word="variance"):
+    """Add what goes wrong with eps, beside the name of what it is added to."""
+    root = f"np.sqrt({spread} + eps)"
+    exercise.mistake(
+        "eps-outside",
+        f"eps stands outside the root: it is added to the {word}.",
+        {root: f"(np.sqrt({spread}) + eps)"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "eps-forgotten",
+        "eps is missing.",
+        {f"{spread} + eps": spread},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "eps-ignored",
+        "eps is not the one that was given.",
+        *({f"{spread} + eps": f"{spread} + 1e-{k}"} for k in (3, 4, 5, 6, 7, 8)),
+        heading=WRONG,
+    )
+    exercise.mistake(
+        "eps-squared",
+        f"eps is squared: it is added to the {word} as it is.",
+        {f"{spread} + eps": f"{spread} + eps**2"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "eps-subtracted",
+        "eps has the wrong sign.",
+        {f"{spread} + eps": f"{spread} - eps"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "root-forgotten",
+        "The root is missing in what is divided by.",
+        {root: f"({spread} + eps)"},
+        heading=QUESTION,
+    )
+
+
+def add_statistics_mistakes(exercise, x="x", axes="axes"):
+    """Add what goes wrong with mean and variance, whatever they are taken over."""
+    mean, var = (f"{x}.{name}(axis={axes}, keepdims=True)" for name in ("mean", "var"))
+    exercise.mistake(
+        "unbiased-variance",
+        "The variance is divided by m - 1: all norms divide it by m.",
+        {var: f"{x}.var(axis={axes}, ddof=1, keepdims=True)"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "std-for-variance",
+        "A standard deviation stands under the root, where the variance belongs.",
+        {f"{x}.var": f"{x}.std"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "not-centred",
+        "The mean is not subtracted.",
+        {f"({x} - mean)": x},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "mean-square-for-variance",
+        "The variance is measured around zero, not around the mean.",
+        {var: f"({x}**2).mean(axis={axes}, keepdims=True)"},
+        heading=NO_MEAN,
+    )
+    exercise.mistake(
+        "rms-norm",
+        "Nothing is centred: this is RMS norm.",
+        {
+            f"({x} - mean)": x,
+            var: f"({x}**2).mean(axis={axes}, keepdims=True)",
+        },
+        heading=NO_MEAN,
+    )
+    exercise.mistake(
+        "sum-for-mean",
+        "A sum stands where a mean belongs.",
+        {var: f"(({x} - mean) ** 2).sum(axis={axes}, keepdims=True)"},
+        {mean: f"{x}.sum(axis={axes}, keepdims=True)"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "not-scaled",
+        "The deviations are not divided by anything.",
+        {" / np.sqrt(var + eps)": ""},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "multiplied",
+        "The deviations are multiplied by the standard deviation, not divided.",
+        {"/ np.sqrt(": "* np.sqrt("},
+        heading=QUESTION,
+    )
+
+
+def add_scale_mistakes(exercise, gamma="gamma", beta="beta"):
+    """Add what goes wrong with gamma and beta in the last line."""
+    line = f"{gamma} * x_hat + {beta}"
+    exercise.mistake(
+        "gamma-forgotten",
+        "gamma is missing.",
+        {line: f"x_hat + {beta}"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "beta-forgotten",
+        "beta is missing.",
+        {line: f"{gamma} * x_hat"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "both-forgotten",
+        "gamma and beta are missing.",
+        {line: "x_hat"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "gamma-and-beta-swapped",
+        "gamma and beta have changed places.",
+        {line: f"{beta} * x_hat + {gamma}"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "beta-scaled",
+        "beta is multiplied by gamma: it is added last.",
+        {line: f"{gamma} * (x_hat + {beta})"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "beta-subtracted",
+        "beta has the wrong sign.",
+        {line: f"{gamma} * x_hat - {beta}"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "gamma-divides",
+        "gamma divides what it should multiply.",
+        {line: f"x_hat / {gamma} + {beta}"},
+        heading=QUESTION,
+    )
+
+
+# One function for all norms ----------------------------------------------------------
+
+
+def standardise_over(x, axes, eps):
+    """Standardise an array over some of its axes, and leave the others apart.
+
+    Parameters
+    ----------
+    x : ndarray
+        Of any number of axes.
+    axes : tuple of int
+        The axes over which a mean and a biased variance are taken together. Negative
+        ones count from the end.
+    eps : float
+        Added to the variance inside the root.
+
+    Returns
+    -------
+    ndarray, shape of x
+        The standardised array, without gamma and beta.
+    """
+    mean = x.mean(axis=axes, keepdims=True)
+    var = x.var(axis=axes, keepdims=True)
+    return (x - mean) / np.sqrt(var + eps)
+
+
+AXES = Exercise(
+    identifier="norm-axes",
+    title="Every norm in one function",
+    section=Section(PAGE, QUESTION),
+    difficulty=1,
+    minutes=10,
+    text=(
+        "Norms differ in the axes that they average over. Write the function that is "
+        "told the axes: batch, layer and instance norm are calls of it."
+    ),
+    reference=standardise_over,
+    outputs=("x_hat",),
+    families=(
+        Family("the columns of a matrix", (7, 3), options={"axes": (0,)}),
+        Family("the rows of a matrix", (4, 6), options={"axes": (-1,)}),
+        Family(
+            "channels of images", (4, 3, 5, 2), "quiet", options={"axes": (0, 2, 3)}
+        ),
+        Family("whole sequences", (3, 4, 6), options={"axes": (1, 2)}),
+        Family(
+            "channels of each image", (5, 4, 3, 2), "scaled", options={"axes": (2, 3)}
+        ),
+        Family("float32", (2, 5, 3), dtype="f4", options={"axes": (0, 2)}),
+    ),
+    arguments=lambda rng, x, axes: (x, axes, draw_eps(rng)),
+    small=((2, 2), (3, 2), (2, 2, 2), (2, 3, 2), (2, 2, 1, 2), (2, 2, 2, 2)),
+    hints=paragraphs("""
+        NumPy takes a mean over several axes at once if you give it a tuple.
+
+        What comes out of the mean has fewer axes than x. How can it keep them, with
+        length 1, so that it lines up with x again?
+
+        Mean and variance with axis=axes and keepdims=True; then the formula of
+        chapter 02.
+    """),
+    why=(
+        "keepdims leaves an axis of length 1 where the average was taken. So every "
+        "element meets the statistics of its own set, whatever the axes are."
+    ),
+)
+AXES.mistake(
+    "no-keepdims",
+    "The statistics do not line up with x: the axes that were averaged are gone.",
+    {", keepdims=True": ""},
+)
+AXES.mistake(
+    "other-axes",
+    "These are the axes to keep apart: the average is over the ones that are given.",
+    {
+        "mean = x.mean": "n = x.ndim\n"
+        "    axes = tuple(set(range(n)) - {a % n for a in axes})\n    mean = x.mean"
+    },
+)
+AXES.mistake(
+    "one-axis-only",
+    "The average is over one of the axes only.",
+    {"axis=axes": "axis=axes[0]"},
+    {"axis=axes": "axis=axes[-1]"},
+)
+AXES.mistake(
+    "one-after-another",
+    "The axes are taken one after another: all of them share one mean and variance.",
+    {
+        "mean = x.mean": "for axis in axes[:-1]:\n"
+        "        x = (x - x.mean(axis=axis, keepdims=True)) / np.sqrt(\n"
+        "            x.var(axis=axis, keepdims=True) + eps)\n    mean = x.mean",
+        "axis=axes": "axis=axes[-1]",
+    },
+)
+AXES.mistake(
+    "all-axes",
+    "All numbers are taken together, whatever the axes are.",
+    {"axis=axes": "axis=None"},
+    {"x.mean(axis=axes, keepdims=True)": "x.mean()"},
+    {"x.var(axis=axes, keepdims=True)": "x.var()"},
+)
+AXES.mistake(
+    "axes-ignored",
+    "The axes are not the ones that were given.",
+    {"axis=axes": "axis=0"},
+    {"axis=axes": "axis=-1"},
+    {"axis=axes": "axis=1"},
+    {"axis=axes": "axis=(0, *range(2, x.ndim))"},
+    {"axis=axes": "axis=tuple(range(1, x.ndim))"},
+)
+add_eps_mistakes(AXES)
+add_statistics_mistakes(AXES)
+
+
+# RMS norm ----------------------------------------------------------------------------
+
+
+def rms_norm(x, gamma, eps):
+    """Apply RMS norm to the last axis.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., D)
+        Any number of examples with D features, for instance (texts, words, D).
+    gamma : ndarray, shape (D,)
+        Scale of each feature. There is no beta.
+    eps : float
+        Added inside the root.
+
+    Returns
+    -------
+    ndarray, shape of x
+        Each example divided by its root mean square, and scaled.
+    """
+    mean_square = (x**2).mean(axis=-1, keepdims=True)
+    x_hat = x / np.sqrt(mean_square + eps)
+    return gamma * x_hat
+
+
+def rms_arguments(rng, x):
+    """Draw the arguments of RMS norm; the examples differ in size."""
+    x = by_example(x) if x.ndim == 2 else x
+    return x, per_element(rng, x, 1), draw_eps(rng)
+
+
+EXAMPLES = (
+    Family("a matrix", (3, 7)),
+    Family("texts", (3, 4, 6)),
+    Family("texts with a quiet word", (5, 3, 4), "quiet"),
+    Family("badly scaled examples", (5, 8), "scaled"),
+    Family("a large common offset", (4, 6), offset=30.0),
+    Family("float32", (4, 9), dtype="f4"),
+)
+RMS = Exercise(
+    identifier="rms-norm",
+    title="RMS norm",
+    section=Section(PAGE, FORMULA),
+    difficulty=1,
+    minutes=10,
+    text=(
+        "Write the norm of many language models: layer norm that saves itself the mean "
+        "and the shift."
+    ),
+    reference=rms_norm,
+    outputs=("y",),
+    families=EXAMPLES,
+    arguments=rms_arguments,
+    small=((2, 2), (2, 3), (2, 2, 2), (2, 3, 2)),
+    hints=paragraphs("""
+        Root mean square, read from right to left: what is done first?
+
+        The mean of the squares is over the last axis, one for each example. eps is
+        added to it before the root. Nothing is subtracted.
+
+        gamma * x / sqrt(mean(x ** 2) + eps), with the mean over axis -1 and
+        keepdims=True.
+    """),
+    why=(
+        "Each example is divided by one number, its own size. What the features have in "
+        "common stays, so directions are kept and lengths are not."
+    ),
+)
+RMS.mistake(
+    "centred",
+    "The mean is subtracted: that is layer norm.",
+    {
+        "(x**2).mean(axis=-1, keepdims=True)": "x.var(axis=-1, keepdims=True)",
+        "x / np": "(x - x.mean(axis=-1, keepdims=True)) / np",
+    },
+    {"x / np": "(x - x.mean(axis=-1, keepdims=True)) / np"},
+    {"(x**2).mean(axis=-1, keepdims=True)": "x.var(axis=-1, keepdims=True)"},
+    heading=NO_MEAN,
+)
+RMS.mistake(
+    "sum-for-mean",
+    "The squares are summed: this is the length, not the root mean square.",
+    {"(x**2).mean": "(x**2).sum"},
+)
+RMS.mistake(
+    "squared-mean",
+    "The mean is squared: the squares are what is averaged.",
+    {"(x**2).mean(axis=-1, keepdims=True)": "x.mean(axis=-1, keepdims=True) ** 2"},
+)
+RMS.mistake(
+    "not-squared",
+    "The values are not squared before they are averaged.",
+    {"(x**2).mean": "np.abs(x).mean"},
+    {"np.sqrt(mean_square + eps)": "(np.abs(x).mean(axis=-1, keepdims=True) + eps)"},
+)
+RMS.mistake(
+    "wrong-axis",
+    "The wrong axis: an example is measured by its own features.",
+    {"axis=-1": "axis=0"},
+    {"axis=-1": "axis=1"},
+    {"axis=-1": "axis=tuple(range(1, x.ndim))"},
+    {"axis=-1": "axis=tuple(range(x.ndim - 1))"},
+    {"axis=-1, keepdims=True": "axis=0"},
+    heading=MEANINGS,
+)
+RMS.mistake(
+    "all-axes",
+    "All numbers are taken together: every example has its own root mean square.",
+    {"axis=-1, keepdims=True": ""},
+    heading=MEANINGS,
+)
+RMS.mistake(
+    "no-keepdims",
+    "The mean squares do not line up with x: their last axis is gone.",
+    {", keepdims=True": ""},
+)
+RMS.mistake(
+    "gamma-forgotten",
+    "gamma is missing.",
+    {"gamma * x_hat": "x_hat"},
+)
+RMS.mistake(
+    "gamma-first",
+    "gamma comes too early: it scales what has been divided already.",
+    {
+        "mean_square = (x": "x = gamma * x\n    mean_square = (x",
+        "gamma * x_hat": "x_hat",
+    },
+)
+RMS.mistake(
+    "gamma-divides",
+    "gamma divides what it should multiply.",
+    {"gamma * x_hat": "x_hat / gamma"},
+)
+RMS.mistake(
+    "gamma-added",
+    "gamma is added: it is a factor.",
+    {"gamma * x_hat": "gamma + x_hat"},
+)
+RMS.mistake(
+    "gamma-plus-one",
+    "One is added to gamma: that is another convention.",
+    {"gamma * x_hat": "(1 + gamma) * x_hat"},
+)
+RMS.mistake(
+    "not-divided",
+    "Nothing is divided by the root mean square.",
+    {" / np.sqrt(mean_square + eps)": ""},
+)
+RMS.mistake(
+    "multiplied",
+    "The root mean square multiplies what it should divide.",
+    {"x / np": "x * np"},
+)
+add_eps_mistakes(RMS, "mean_square", "mean square")
+
+
+# Layer norm --------------------------------------------------------------------------
+
+
+def layer_norm(x, gamma, beta, eps):
+    """Apply layer norm to the last axes of x, as many as gamma has.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., *normalized_shape)
+        For instance (texts, words, D).
+    gamma, beta : ndarray, shape normalized_shape
+        Scale and shift of each element: (D,) names the last axis, (words, D) the last
+        two. These are the axes of the mean and of the biased variance, too.
+    eps : float
+        Added to the variance inside the root.
+
+    Returns
+    -------
+    ndarray, shape of x
+        The output.
+    """
+    axes = tuple(range(x.ndim - gamma.ndim, x.ndim))
+    mean = x.mean(axis=axes, keepdims=True)
+    var = x.var(axis=axes, keepdims=True)
+    x_hat = (x - mean) / np.sqrt(var + eps)
+    return gamma * x_hat + beta
+
+
+def layer_arguments(rng, x, axes):
+    """Draw the arguments of layer norm over the last `axes` axes."""
+    x = by_example(x) if axes == x.ndim - 1 else x
+    gamma, beta = per_element(rng, x, axes), per_element(rng, x, axes)
+    return x, gamma, beta, draw_eps(rng)
+
+
+LAYER = Exercise(
+    identifier="layer-norm",
+    title="Layer norm in both its meanings",
+    section=Section(PAGE, MEANINGS),
+    difficulty=2,
+    minutes=15,
+    text=(
+        "Write layer norm for matrices, texts and images. The shape of gamma says which "
+        "of its meanings is meant."
+    ),
+    reference=layer_norm,
+    outputs=("y",),
+    families=(
+        Family("a matrix", (3, 7), options={"axes": 1}),
+        Family("words of a text", (3, 4, 6), options={"axes": 1}),
+        Family("texts with a quiet word", (5, 3, 4), "quiet", options={"axes": 1}),
+        Family("whole texts", (4, 5, 3), options={"axes": 2}),
+        Family("badly scaled images", (4, 3, 5, 2), "scaled", options={"axes": 3}),
+        Family("float32", (4, 9), dtype="f4", options={"axes": 1}),
+    ),
+    arguments=layer_arguments,
+    small=((2, 2), (2, 3), (2, 2, 2), (2, 3, 2), (2, 2, 1, 2), (2, 2, 2, 2)),
+    hints=paragraphs("""
+        Which axes of x have to go, if gamma has one axis? And if it has two?
+
+        The axes are the last gamma.ndim ones. The statistics have to keep them, with
+        length 1, to line up with x. gamma and beta line up by themselves.
+
+        axes = tuple(range(x.ndim - gamma.ndim, x.ndim)), keepdims=True for both
+        statistics, and gamma * x_hat + beta.
+    """),
+    why=(
+        "NumPy lines up from the right, and the axes of gamma are the last ones of x: so "
+        "it meets its own elements. The statistics were averaged there, and keepdims "
+        "gives them the axes back."
+    ),
+)
+LAST = "tuple(range(x.ndim - gamma.ndim, x.ndim))"
+LAYER.mistake(
+    "last-axis-only",
+    "The average is over the last axis only, however many axes gamma has.",
+    {LAST: "-1"},
+)
+LAYER.mistake(
+    "all-but-the-first",
+    "The average is over all axes behind the first, however few axes gamma has.",
+    {LAST: "tuple(range(1, x.ndim))"},
+)
+LAYER.mistake(
+    "batch-axis",
+    "Examples share their statistics here: layer norm looks at each of them alone.",
+    {LAST: "0"},
+    {LAST: "(0, *range(2, x.ndim))"},
+    {LAST: "tuple(range(x.ndim - gamma.ndim))"},
+    {LAST: "tuple(range(x.ndim - 1))"},
+    heading=QUESTION,
+)
+LAYER.mistake(
+    "first-axes",
+    "The axes are counted from the wrong end.",
+    {LAST: "tuple(range(gamma.ndim))"},
+)
+LAYER.mistake(
+    "axis-one",
+    "The average is over axis 1, which is not the last one everywhere.",
+    {LAST: "1"},
+)
+LAYER.mistake(
+    "all-axes",
+    "All numbers are taken together: each example has its own statistics.",
+    {LAST: "None"},
+    {"x.mean(axis=axes, keepdims=True)": "x.mean()"},
+    {"x.var(axis=axes, keepdims=True)": "x.var()"},
+    heading=QUESTION,
+)
+LAYER.mistake(
+    "no-keepdims",
+    "The statistics do not line up with x: the axes that were averaged are gone.",
+    {", keepdims=True": ""},
+)
+LAYER.mistake(
+    "scaled-first",
+    "gamma and beta come too early: they belong behind the standardising.",
+    {"axes = ": "x = gamma * x + beta\n    axes = ", "gamma * x_hat + beta": "x_hat"},
+    heading=QUESTION,
+)
+add_scale_mistakes(LAYER)
+add_eps_mistakes(LAYER)
+add_statistics_mistakes(LAYER)
+
+
+# Instance norm -----------------------------------------------------------------------
+
+
+def instance_norm(x, gamma, beta, eps):
+    """Apply instance norm: each channel of each example by itself.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...)
+        N examples with C channels: sequences (N, C, L), images (N, C, H, W), and so on.
+    gamma, beta : ndarray, shape (C,)
+        Scale and shift of each channel.
+    eps : float
+        Added to the biased variance inside the root.
+
+    Returns
+    -------
+    ndarray, shape of x
+        The output.
+    """
+    axes = tuple(range(2, x.ndim))
+    column = (-1,) + (1,) * (x.ndim - 2)
+    mean = x.mean(axis=axes, keepdims=True)
+    var = x.var(axis=axes, keepdims=True)
+    x_hat = (x - mean) / np.sqrt(var + eps)
+    return gamma.reshape(column) * x_hat + beta.reshape(column)
+
+
+def channel_arguments(rng, x):
+    """Draw gamma, beta and eps of a norm with channels on axis 1."""
+    return x, per_channel(rng, x), per_channel(rng, x), draw_eps(rng)
+
+
+INSTANCE = Exercise(
+    identifier="instance-norm",
+    title="Instance norm",
+    section=Section(PAGE, QUESTION),
+    difficulty=2,
+    minutes=15,
+    text=(
+        "Write the norm that takes brightness and contrast out of every channel of every "
+        "image, for inputs with any number of axes."
+    ),
+    reference=instance_norm,
+    outputs=("y",),
+    families=(
+        Family("images", (4, 3, 5, 2)),
+        Family("sequences", (3, 4, 6)),
+        Family("images with a quiet channel", (3, 4, 2, 5), "quiet"),
+        Family("badly scaled channels", (5, 4, 3, 2), "scaled"),
+        Family("volumes", (2, 3, 2, 4, 3)),
+        Family("float32", (2, 5, 3, 4), dtype="f4"),
+    ),
+    arguments=channel_arguments,
+    small=((2, 2, 2), (2, 3, 2), (2, 2, 1, 2), (2, 2, 2, 2), (2, 2, 1, 1, 2)),
+    hints=paragraphs("""
+        Which numbers share a mean: those of one channel, of one example, or of one
+        channel of one example?
+
+        All axes behind the channels have to go. gamma and beta have C numbers, which
+        meet the last axis of x unless you give them another shape.
+
+        axes = tuple(range(2, x.ndim)) with keepdims=True; gamma and beta reshaped to
+        (C, 1, ..., 1), with a 1 for each of these axes.
+    """),
+    why=(
+        "Each channel of each example has its own mean and variance, but a channel has "
+        "the same gamma and beta in all examples. So two shapes are needed."
+    ),
+)
+COLUMN = "(-1,) + (1,) * (x.ndim - 2)"
+INSTANCE.mistake(
+    "batch-norm",
+    "Examples share their statistics here: this is batch norm.",
+    {"tuple(range(2, x.ndim))": "(0, *range(2, x.ndim))"},
+)
+INSTANCE.mistake(
+    "layer-norm",
+    "Channels share their statistics here: this is layer norm.",
+    {"tuple(range(2, x.ndim))": "tuple(range(1, x.ndim))"},
+    heading=BETWEEN,
+)
+INSTANCE.mistake(
+    "axes-of-images",
+    "The axes are those of images: other inputs have fewer or more.",
+    {"tuple(range(2, x.ndim))": "(2, 3)"},
+    {"tuple(range(2, x.ndim))": "(-2, -1)"},
+)
+INSTANCE.mistake(
+    "last-axis-only",
+    "The average is over the last axis only: all places of a channel belong together.",
+    {"tuple(range(2, x.ndim))": "-1"},
+    {"tuple(range(2, x.ndim))": "2"},
+)
+INSTANCE.mistake(
+    "channel-axis",
+    "The average is over the channels at each place.",
+    {"tuple(range(2, x.ndim))": "1"},
+)
+INSTANCE.mistake(
+    "all-axes",
+    "All numbers are taken together: each channel of each example is by itself.",
+    {"tuple(range(2, x.ndim))": "None"},
+)
+INSTANCE.mistake(
+    "no-keepdims",
+    "The statistics do not line up with x: the axes that were averaged are gone.",
+    {", keepdims=True": ""},
+)
+INSTANCE.mistake(
+    "gamma-not-lined-up",
+    "gamma and beta meet another axis of x than that of the channels.",
+    {".reshape(column)": ""},
+    {COLUMN: "(-1,) + (1,) * (x.ndim - 1)"},
+)
+INSTANCE.mistake(
+    "one-number-of-axes",
+    "The shape of gamma and beta fits one number of axes only.",
+    {COLUMN: "(-1, 1)"},
+    {COLUMN: "(-1, 1, 1)"},
+    {COLUMN: "(1, -1, 1, 1)"},
+)
+INSTANCE.mistake(
+    "scaled-first",
+    "gamma and beta come too early: they belong behind the standardising.",
+    {
+        "mean = x.mean": "x = gamma.reshape(column) * x + beta.reshape(column)\n"
+        "    mean = x.mean",
+        "return gamma.reshape(column) * x_hat + beta.reshape(column)": "return x_hat",
+    },
+)
+add_scale_mistakes(INSTANCE, "gamma.reshape(column)", "beta.reshape(column)")
+add_eps_mistakes(INSTANCE)
+add_statistics_mistakes(INSTANCE)
+
+
+# Group norm --------------------------------------------------------------------------
+
+
+def group_norm(x, num_groups, gamma, beta, eps):
+    """Apply group norm: groups of neighbouring channels, each example by itself.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...)
+        N examples with C channels: a matrix, sequences, images, and so on.
+    num_groups : int
+        Number of groups; it divides C. The first C / num_groups channels are the first
+        group, and so on.
+    gamma, beta : ndarray, shape (C,)
+        Scale and shift of each channel.
+    eps : float
+        Added to the biased variance inside the root.
+
+    Returns
+    -------
+    ndarray, shape of x
+        The output.
+    """
+    N, C = x.shape[:2]
+    groups = x.reshape(N, num_groups, C // num_groups, -1)
+    mean = groups.mean(axis=(2, 3), keepdims=True)
+    var = groups.var(axis=(2, 3), keepdims=True)
+    x_hat = ((groups - mean) / np.sqrt(var + eps)).reshape(x.shape)
+    column = (-1,) + (1,) * (x.ndim - 2)
+    return gamma.reshape(column) * x_hat + beta.reshape(column)
+
+
+def group_arguments(rng, x, num_groups):
+    """Draw the arguments of group norm."""
+    x, *rest = channel_arguments(rng, x)
+    return x, num_groups, *rest
+
+
+GROUPED = (
+    Family("images", (4, 6, 5, 2), options={"num_groups": 2}),
+    Family("a matrix", (4, 6), options={"num_groups": 3}),
+    Family("quiet sequences", (3, 6, 2), "quiet", options={"num_groups": 3}),
+    Family("badly scaled channels", (3, 8, 2, 3), "scaled", options={"num_groups": 4}),
+    Family("float32", (2, 6, 3, 4), dtype="f4", options={"num_groups": 2}),
+)
+GROUP = Exercise(
+    identifier="group-norm",
+    title="Group norm",
+    section=Section(PAGE, QUESTION),
+    difficulty=3,
+    minutes=20,
+    text=(
+        "Write the norm between layer and instance norm, which does not depend on the "
+        "batch size, for inputs with any number of axes."
+    ),
+    reference=group_norm,
+    outputs=("y",),
+    families=GROUPED,
+    arguments=group_arguments,
+    small=((2, 6), (2, 6, 2), (2, 6, 1, 2), (2, 8, 1, 2)),
+    hints=paragraphs("""
+        Neighbouring channels lie side by side in memory. Which reshape makes an axis
+        for the groups?
+
+        View x as (N, num_groups, C // num_groups, -1). Which axes of this view share a
+        mean? gamma and beta belong to channels, so they come after the way back.
+
+        The statistics are over axes 2 and 3 of the view, with keepdims=True. Then
+        reshape to x.shape, and reshape gamma and beta to (C, 1, ..., 1).
+    """),
+    why=(
+        "The reshape splits the axis of the channels in two: the number of the group, "
+        "and the place within it. No element moves, so the way back is a reshape too."
+    ),
+)
+VIEW = "x.reshape(N, num_groups, C // num_groups, -1)"
+GROUP.mistake(
+    "interleaved",
+    "The groups are interleaved: neighbouring channels belong together.",
+    {
+        VIEW: "x.reshape(N, C // num_groups, num_groups, -1)",
+        "axis=(2, 3)": "axis=(1, 3)",
+    },
+    heading=BETWEEN,
+)
+GROUP.mistake(
+    "number-for-size",
+    "The number of groups is taken for the number of channels in a group.",
+    {VIEW: "x.reshape(N, C // num_groups, num_groups, -1)"},
+)
+GROUP.mistake(
+    "within-group-apart",
+    "The groups are kept together and their members apart: it is the other way round.",
+    {"axis=(2, 3)": "axis=(1, 3)"},
+)
+GROUP.mistake(
+    "batch-too",
+    "Examples share their statistics here: group norm looks at each of them alone.",
+    {"axis=(2, 3)": "axis=(0, 2, 3)"},
+    {"axis=(2, 3)": "axis=0"},
+)
+GROUP.mistake(
+    "layer-norm",
+    "All channels share their statistics here: the groups are not kept apart.",
+    {"axis=(2, 3)": "axis=(1, 2, 3)"},
+    heading=BETWEEN,
+)
+GROUP.mistake(
+    "instance-norm",
+    "Every channel has its own statistics here: those of a group share theirs.",
+    {"axis=(2, 3)": "axis=3"},
+    heading=BETWEEN,
+)
+GROUP.mistake(
+    "places-apart",
+    "Every place has its own statistics here: all places of a group belong together.",
+    {"axis=(2, 3)": "axis=2"},
+)
+GROUP.mistake(
+    "all-axes",
+    "All numbers are taken together: each group of each example is by itself.",
+    {"axis=(2, 3)": "axis=None"},
+)
+GROUP.mistake(
+    "batch-in-view",
+    "The reshape mixes examples: the first axis has to stay as it is.",
+    {VIEW: "x.reshape(1, num_groups, 1, -1)"},
+)
+GROUP.mistake(
+    "no-keepdims",
+    "The statistics do not line up with the groups: the averaged axes are gone.",
+    {", keepdims=True": ""},
+)
+GROUP.mistake(
+    "shape-not-restored",
+    "The output has the shape of the groups, not that of x.",
+    {
+        ".reshape(x.shape)": "",
+        "gamma.reshape(column) * x_hat + beta": "x_hat + 0 * beta",
+    },
+)
+GROUP.mistake(
+    "gamma-per-group",
+    "gamma and beta are taken per group: every channel has its own.",
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": (
+            "(gamma[:num_groups, None, None] * x_hat.reshape(groups.shape)"
+            " + beta[:num_groups, None, None]).reshape(x.shape)"
+        )
+    },
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": (
+            "gamma.repeat(C // num_groups)[:C].reshape(column) * x_hat"
+            " + beta.repeat(C // num_groups)[:C].reshape(column) * 1.0 + 0"
+        )
+    },
+)
+GROUP.mistake(
+    "gamma-not-lined-up",
+    "gamma and beta meet another axis of x than that of the channels.",
+    {".reshape(column)": ""},
+    {COLUMN: "(-1,) + (1,) * (x.ndim - 1)"},
+)
+GROUP.mistake(
+    "one-number-of-axes",
+    "The shape of gamma and beta fits one number of axes only.",
+    {COLUMN: "(-1, 1)"},
+    {COLUMN: "(-1, 1, 1)"},
+    {COLUMN: "(1, -1, 1, 1)"},
+)
+add_scale_mistakes(GROUP, "gamma.reshape(column)", "beta.reshape(column)")
+add_eps_mistakes(GROUP)
+add_statistics_mistakes(GROUP, "groups", "(2, 3)")
+
+
+# The backward pass of layer norm -----------------------------------------------------
+
+
+def layer_norm_gradients(dout, x, gamma, eps):
+    """Give the gradients of layer norm over the last axis.
+
+    Parameters
+    ----------
+    dout, x : ndarray, shape (..., D)
+        The upstream gradient, and any number of examples with D features.
+    gamma : ndarray, shape (D,)
+        Scale of each feature.
+    eps : float
+        Added to the biased variance of an example inside the root.
+
+    Returns
+    -------
+    dx : ndarray, shape of x
+    dgamma, dbeta : ndarray, shape (D,)
+    """
+    others = tuple(range(x.ndim - 1))
+    mean = x.mean(axis=-1, keepdims=True)
+    var = x.var(axis=-1, keepdims=True)
+    inv_std = 1 / np.sqrt(var + eps)
+    x_hat = (x - mean) * inv_std
+    dgamma = (dout * x_hat).sum(axis=others)
+    dbeta = dout.sum(axis=others)
+    g = gamma * dout
+    mean_g = g.mean(axis=-1, keepdims=True)
+    mean_g_x_hat = (g * x_hat).mean(axis=-1, keepdims=True)
+    dx = inv_std * (g - mean_g - x_hat * mean_g_x_hat)
+    return dx, dgamma, dbeta
+
+
+def layer_forward(dout, x, gamma, eps, beta=0.0):
+    """Apply layer norm to the last axis: what the gradients are of."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    var = (centred**2).mean(axis=-1, keepdims=True)
+    return gamma * centred / np.sqrt(var + eps) + beta
+
+
+def backward_arguments(rng, x):
+    """Draw what the backward pass of layer and RMS norm is given."""
+    x, gamma, eps = rms_arguments(rng, x)
+    return like(rng, x), x, gamma, eps
+
+
+LAYER_BACKWARD = Exercise(
+    identifier="layer-norm-backward",
+    title="The backward pass of layer norm",
+    section=Section(PAGE, BACKWARD),
+    difficulty=3,
+    minutes=25,
+    text=(
+        "Write the backward pass of layer norm. What shares a mean and what shares a "
+        "gamma are two different things here."
+    ),
+    reference=layer_norm_gradients,
+    outputs=("dx", "dgamma", "dbeta"),
+    families=EXAMPLES,
+    arguments=backward_arguments,
+    small=((2, 2), (2, 3), (3, 2), (2, 2, 2), (2, 3, 2)),
+    gradients={"dx": "x", "dgamma": "gamma", "dbeta": "beta"},
+    forward=layer_forward,
+    hints=paragraphs("""
+        Two questions for two kinds of sums: which numbers share a mean, and which
+        numbers are multiplied by the same gamma?
+
+        dgamma and dbeta are sums over all examples, one for each feature. The means in
+        dx are over the features of one example, and gamma differs among these: so it
+        has to come first, g = gamma * dout.
+
+        dx = (g - mean(g) - x_hat * mean(g * x_hat)) / sqrt(var + eps), with means over
+        axis -1; dgamma and dbeta sum dout * x_hat and dout over all other axes.
+    """),
+    why=(
+        "An example is to layer norm what a column of the batch is to batch norm. But "
+        "gamma varies within it, so it cannot be pulled out of the averages."
+    ),
+)
+
+
+# The backward pass of RMS norm -------------------------------------------------------
+
+
+def rms_norm_gradients(dout, x, gamma, eps):
+    """Give the gradients of RMS norm over the last axis.
+
+    Parameters
+    ----------
+    dout, x : ndarray, shape (..., D)
+        The upstream gradient, and any number of examples with D features.
+    gamma : ndarray, shape (D,)
+        Scale of each feature.
+    eps : float
+        Added to the mean square of an example inside the root.
+
+    Returns
+    -------
+    dx : ndarray, shape of x
+    dgamma : ndarray, shape (D,)
+    """
+    mean_square = (x**2).mean(axis=-1, keepdims=True)
+    inv_rms = 1 / np.sqrt(mean_square + eps)
+    x_hat = x * inv_rms
+    dgamma = (dout * x_hat).sum(axis=tuple(range(x.ndim - 1)))
+    g = gamma * dout
+    mean_g_x_hat = (g * x_hat).mean(axis=-1, keepdims=True)
+    dx = inv_rms * (g - x_hat * mean_g_x_hat)
+    return dx, dgamma
+
+
+def rms_forward(dout, x, gamma, eps):
+    """Apply RMS norm to the last axis: what the gradients are of."""
+    return gamma * x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + eps)
+
+
+RMS_BACKWARD = Exercise(
+    identifier="rms-norm-backward",
+    title="The backward pass of RMS norm",
+    section=Section(PAGE, BACKWARD),
+    difficulty=3,
+    minutes=25,
+    text=(
+        "Derive the backward pass of RMS norm with a pencil, and write it. Which term of "
+        "layer norm has gone, and which has stayed?"
+    ),
+    reference=rms_norm_gradients,
+    outputs=("dx", "dgamma"),
+    families=EXAMPLES,
+    arguments=backward_arguments,
+    small=((2, 2), (2, 3), (3, 2), (2, 2, 2), (2, 3, 2)),
+    gradients={"dx": "x", "dgamma": "gamma"},
+    forward=rms_forward,
+    hints=paragraphs("""
+        x is used twice: in the numerator, and in the root mean square of its example.
+        There is no third way.
+
+        Start with g = gamma * dout. The derivative of s = sqrt(mean(x ** 2) + eps) by
+        one x is x_hat / D.
+
+        dx = (g - x_hat * mean(g * x_hat)) / sqrt(mean_square + eps), with the mean over
+        axis -1; dgamma sums dout * x_hat over all other axes.
+    """),
+    why=(
+        "Nothing was subtracted on the way forward, so no mean is taken away on the way "
+        "back. What is left is the way through the size of the example."
+    ),
+)
+
+
+# The backward pass of group norm -----------------------------------------------------
+
+
+def group_norm_gradients(dout, x, num_groups, gamma, eps):
+    """Give the gradients of group norm.
+
+    Parameters
+    ----------
+    dout, x : ndarray, shape (N, C, ...)
+        The upstream gradient, and a matrix, sequences, images, and so on.
+    num_groups : int
+        Number of groups of neighbouring channels; it divides C.
+    gamma : ndarray, shape (C,)
+        Scale of each channel.
+    eps : float
+        Added to the biased variance of a group inside the root.
+
+    Returns
+    -------
+    dx : ndarray, shape of x
+    dgamma, dbeta : ndarray, shape (C,)
+    """
+    N, C = x.shape[:2]
+    view = (N, num_groups, C // num_groups, -1)
+    groups, dy = x.reshape(view), dout.reshape(view)
+    mean = groups.mean(axis=(2, 3), keepdims=True)
+    var = groups.var(axis=(2, 3), keepdims=True)
+    inv_std = 1 / np.sqrt(var + eps)
+    x_hat = (groups - mean) * inv_std
+    dgamma = (dy * x_hat).sum(axis=(0, 3)).reshape(C)
+    dbeta = dy.sum(axis=(0, 3)).reshape(C)
+    g = gamma.reshape(num_groups, -1, 1) * dy
+    mean_g = g.mean(axis=(2, 3), keepdims=True)
+    mean_g_x_hat = (g * x_hat).mean(axis=(2, 3), keepdims=True)
+    dx = inv_std * (g - mean_g - x_hat * mean_g_x_hat)
+    return dx.reshape(x.shape), dgamma, dbeta
+
+
+def group_forward(dout, x, num_groups, gamma, eps, beta=None):
+    """Apply group norm, one group of one example after another."""
+    column = (-1,) + (1,) * (x.ndim - 2)
+    y = np.empty(x.shape)
+    for row, example in zip(y, x, strict=True):
+        for part, group in zip(
+            np.split(row, num_groups), np.split(example, num_groups), strict=True
+        ):
+            part[...] = (group - group.mean()) / np.sqrt(group.var() + eps)
+    y = gamma.reshape(column) * y
+    return y if beta is None else y + beta.reshape(column)
+
+
+def group_backward_arguments(rng, x, num_groups):
+    """Draw what the backward pass of group norm is given."""
+    return like(rng, x), x, num_groups, per_channel(rng, x), draw_eps(rng)
+
+
+GROUP_BACKWARD = Exercise(
+    identifier="group-norm-backward",
+    title="The backward pass of group norm",
+    section=Section(PAGE, BACKWARD),
+    difficulty=4,
+    minutes=40,
+    text=(
+        "Write the backward pass of group norm for inputs with any number of axes. In "
+        "dx, in dgamma and in dbeta, find out first what is summed over what."
+    ),
+    reference=group_norm_gradients,
+    outputs=("dx", "dgamma", "dbeta"),
+    families=GROUPED,
+    arguments=group_backward_arguments,
+    small=((2, 6), (2, 6, 2), (2, 6, 1, 2), (2, 8, 1, 2)),
+    gradients={"dx": "x", "dgamma": "gamma", "dbeta": "beta"},
+    forward=group_forward,
+    hints=paragraphs("""
+        Work in the view (N, num_groups, C // num_groups, -1), for x and for dout. Which
+        of its axes share a mean, and which share a gamma?
+
+        The means are over axes 2 and 3, the sums of dgamma and dbeta over axes 0 and 3.
+        gamma varies along axis 2, so it has to meet dout before any mean is taken.
+
+        g = gamma.reshape(num_groups, -1, 1) * dy, then dx = (g - mean(g) - x_hat *
+        mean(g * x_hat)) / sqrt(var + eps) in the view, and back to the shape of x.
+    """),
+    why=(
+        "Axis 2, the channels of a group, is the only one where the two questions have "
+        "different answers: its members share a mean, but not a gamma."
+    ),
+)
+
+
+def add_backward_mistakes(exercise, axes, others, size, gamma="gamma", dout="dout"):
+    """Add what goes wrong in a backward pass, beside the names of its reference.
+
+    `axes` share a mean, `others` share a gamma, and `size` values share a mean.
+    """
+    mean_g = f"g.mean(axis={axes}, keepdims=True)"
+    mean_g_x_hat = f"(g * x_hat).mean(axis={axes}, keepdims=True)"
+    first = f"g = {gamma} * {dout}"
+    plain = f"g = {dout}"
+    sum_gamma, sum_beta = f"({dout} * x_hat).sum", f"= {dout}.sum"
+    exercise.mistake(
+        "statistics-constant",
+        "The statistics are treated as constants, but they depend on x.",
+        {"(g - mean_g - x_hat * mean_g_x_hat)": "g"},
+    )
+    exercise.mistake(
+        "mean-term-missing",
+        "The mean of the gradient is not subtracted: the way through the mean is missing.",
+        {"g - mean_g -": "g -"},
+        heading=NO_MEAN,
+    )
+    exercise.mistake(
+        "x-hat-term-missing",
+        "The term along x_hat is missing: the way through the variance.",
+        {" - x_hat * mean_g_x_hat": ""},
+    )
+    exercise.mistake(
+        "sum-for-mean",
+        "A sum stands in dx where a mean belongs: the 1/m is missing.",
+        {"g.mean": "g.sum", "(g * x_hat).mean": "(g * x_hat).sum"},
+        {"g.mean": "g.sum"},
+        {"(g * x_hat).mean": "(g * x_hat).sum"},
+        {"inv_std * (g": f"{size} * inv_std * (g"},
+    )
+    exercise.mistake(
+        "m-is-batch-size",
+        "The sums in dx are divided by N: m is the number of values behind a mean.",
+        {
+            mean_g: f"g.sum(axis={axes}, keepdims=True) / len(x)",
+            mean_g_x_hat: f"(g * x_hat).sum(axis={axes}, keepdims=True) / len(x)",
+        },
+        {"inv_std * (g": f"{size} / len(x) * inv_std * (g"},
+    )
+    exercise.mistake(
+        "gamma-forgotten",
+        "gamma is missing in dx: the gradient of x_hat is gamma times dout.",
+        {first: plain},
+    )
+    exercise.mistake(
+        "gamma-late",
+        "gamma is not in all averages of dx: it varies within what shares a mean.",
+        {first: plain, " inv_std * (g": f" {gamma} * inv_std * (g"},
+        {first: plain, "inv_std * (g ": f"inv_std * ({gamma} * g "},
+        {"g.mean": f"{dout}.mean"},
+        {"(g * x_hat).mean": f"({dout} * x_hat).mean"},
+    )
+    exercise.mistake(
+        "gamma-twice",
+        "gamma comes in twice: it is in the gradient of x_hat already.",
+        {" inv_std * (g": f" {gamma} * inv_std * (g"},
+        {"x_hat * mean_g_x_hat": f"{gamma} * x_hat * mean_g_x_hat"},
+    )
+    exercise.mistake(
+        "gamma-in-sums",
+        "gamma does not belong into dgamma or dbeta: y = gamma * x_hat + beta.",
+        {sum_gamma: f"({gamma} * {dout} * x_hat).sum"},
+        {sum_beta: f"= ({gamma} * {dout}).sum"},
+        {
+            sum_gamma: f"({gamma} * {dout} * x_hat).sum",
+            sum_beta: f"= ({gamma} * {dout}).sum",
+        },
+    )
+    exercise.mistake(
+        "term-sign",
+        "A term of the bracket has the wrong sign: both are taken away.",
+        {"- mean_g -": "+ mean_g -"},
+        {"- x_hat * ": "+ x_hat * "},
+        {"- mean_g - x_hat": "+ mean_g + x_hat"},
+    )
+    exercise.mistake(
+        "mean-for-sum",
+        "dgamma and dbeta are sums, not means.",
+        {sum_gamma: f"({dout} * x_hat).mean"},
+        {sum_beta: f"= {dout}.mean"},
+        {sum_gamma: f"({dout} * x_hat).mean", sum_beta: f"= {dout}.mean"},
+    )
+    exercise.mistake(
+        "x-hat-dropped-in-dgamma",
+        "dgamma is the sum of dout times x_hat, not of dout.",
+        {f"({dout} * x_hat).sum": f"{dout}.sum"},
+    )
+    exercise.mistake(
+        "statistics-of-all",
+        "A mean in dx is taken over the whole array: every set has its own.",
+        {mean_g: "g.mean()"},
+        {mean_g_x_hat: "(g * x_hat).mean()"},
+        {mean_g: "g.mean()", mean_g_x_hat: "(g * x_hat).mean()"},
+    )
+    exercise.mistake(
+        "eps-outside",
+        "eps stands outside the root.",
+        {"np.sqrt(var + eps)": "(np.sqrt(var) + eps)"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "eps-forgotten",
+        "eps is missing: it goes into the standard deviation, and so into x_hat.",
+        {"var + eps": "var"},
+        {") * inv_std": ") / np.sqrt(var)"},
+        {"inv_std * (g ": "1 / np.sqrt(var) * (g "},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "eps-ignored",
+        "eps is not the one that was given.",
+        *({"var + eps": f"var + 1e-{k}"} for k in (3, 4, 5, 6, 7, 8)),
+        heading=WRONG,
+    )
+    exercise.mistake(
+        "root-forgotten",
+        "The root is missing: the division is by the standard deviation.",
+        {"np.sqrt(var + eps)": "(var + eps)"},
+        {"inv_std * (g ": "inv_std**2 * (g "},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "inv-std-forgotten",
+        "The division of dx by the standard deviation is missing.",
+        {"inv_std * (g ": "1.0 * (g "},
+        {"inv_std * (g ": "1 / inv_std * (g "},
+    )
+    exercise.mistake(
+        "unbiased-variance",
+        "The variance is divided by m - 1: all norms divide it by m.",
+        {f".var(axis={axes}, ": f".var(axis={axes}, ddof=1, "},
+        heading=QUESTION,
+    )
+
+
+add_backward_mistakes(LAYER_BACKWARD, "-1", "others", "x.shape[-1]")
+add_backward_mistakes(
+    GROUP_BACKWARD,
+    "(2, 3)",
+    "(0, 3)",
+    "groups[0, 0].size",
+    "gamma.reshape(num_groups, -1, 1)",
+    "dy",
+)
+RMS_BACKWARD.mistake(
+    "rms-constant",
+    "The root mean square is treated as a constant, but it depends on x.",
+    {"(g - x_hat * mean_g_x_hat)": "g"},
+)
+RMS_BACKWARD.mistake(
+    "layer-norm",
+    "The mean of the gradient is subtracted, as in layer norm.",
+    {"(g - x_hat": "(g - g.mean(axis=-1, keepdims=True) - x_hat"},
+)
+RMS_BACKWARD.mistake(
+    "gamma-forgotten",
+    "gamma is missing in dx: the gradient of x_hat is gamma times dout.",
+    {"g = gamma * dout": "g = dout"},
+)
