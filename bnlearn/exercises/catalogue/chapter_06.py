@@ -860,12 +860,6 @@ GROUP.mistake(
             " + beta[:num_groups, None, None]).reshape(x.shape)"
         )
     },
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": (
-            "gamma.repeat(C // num_groups)[:C].reshape(column) * x_hat"
-            " + beta.repeat(C // num_groups)[:C].reshape(column) * 1.0 + 0"
-        )
-    },
 )
 GROUP.mistake(
     "gamma-not-lined-up",
@@ -1126,25 +1120,133 @@ GROUP_BACKWARD = Exercise(
 )
 
 
-def add_backward_mistakes(exercise, axes, others, size, gamma="gamma", dout="dout"):
-    """Add what goes wrong in a backward pass, beside the names of its reference.
+def add_backward_mistakes(
+    exercise, axes, size, x="x", dout="dout", gamma="gamma", inv="inv_std", spread="var"
+):
+    """Add what goes wrong in all three, beside the names that a reference uses.
 
-    `axes` share a mean, `others` share a gamma, and `size` values share a mean.
+    A mean in dx is over `axes`, that is over `size` values.
     """
+    mean = f"(g * x_hat).mean(axis={axes}, keepdims=True)"
+    first, plain = f"g = {gamma} * {dout}\n", f"g = {dout}\n"
+    dgamma = f"({dout} * x_hat).sum"
+    front = f"dx = {inv} * (g"
+    root = f"np.sqrt({spread} + eps)"
+    exercise.mistake(
+        "m-is-batch-size",
+        "What is summed in dx is divided by N: m is the number of values behind a mean.",
+        {mean: f"(g * x_hat).sum(axis={axes}, keepdims=True) / len(x)"},
+        {front: f"dx = {size} / len(x) * {inv} * (g"},
+    )
+    exercise.mistake(
+        "gamma-forgotten",
+        "gamma is missing in dx: the gradient of x_hat is gamma times dout.",
+        {first: plain},
+    )
+    exercise.mistake(
+        "gamma-late",
+        "gamma is not in all averages of dx: it varies within what shares a mean.",
+        {first: plain, front: f"dx = {gamma} * {inv} * (g"},
+        {first: plain, front: f"dx = {inv} * ({gamma} * g"},
+        {"(g * x_hat).mean": f"({dout} * x_hat).mean"},
+        {
+            "(g * x_hat).mean": f"({dout} * x_hat).mean",
+            "x_hat * mean_g_x_hat": f"{gamma} * x_hat * mean_g_x_hat",
+        },
+    )
+    exercise.mistake(
+        "gamma-twice",
+        "gamma comes in twice: it is in the gradient of x_hat already.",
+        {front: f"dx = {gamma} * {inv} * (g"},
+        {"x_hat * mean_g_x_hat": f"{gamma} * x_hat * mean_g_x_hat"},
+    )
+    exercise.mistake(
+        "x-hat-term-sign",
+        "The term along x_hat has the wrong sign: it is taken away.",
+        {"- x_hat * mean_g_x_hat": "+ x_hat * mean_g_x_hat"},
+    )
+    exercise.mistake(
+        "two-too-many",
+        "A 2 is wrong: that of the square and the half of the root cancel.",
+        {"- x_hat * mean_g_x_hat": "- 2 * x_hat * mean_g_x_hat"},
+        {"- x_hat * mean_g_x_hat": "- x_hat * mean_g_x_hat / 2"},
+    )
+    exercise.mistake(
+        "x-hat-once",
+        "x_hat stands twice in its term: inside the average and in front of it.",
+        {"- x_hat * mean_g_x_hat": "- mean_g_x_hat"},
+        {"(g * x_hat).mean": "g.mean"},
+        {"- x_hat * mean_g_x_hat": f"- g * x_hat**2 / {size}"},
+    )
+    exercise.mistake(
+        "x-for-x-hat",
+        "x or its deviations stand where x_hat belongs.",
+        {dgamma: f"({dout} * {x}).sum"},
+        {"(g * x_hat).mean": f"(g * {x}).mean"},
+        {"- x_hat * mean_g": f"- {x} * mean_g"},
+        {"(g * x_hat).mean": f"(g * {x}).mean", "- x_hat * mean_g": f"- {x} * mean_g"},
+    )
+    exercise.mistake(
+        "dgamma-without-x-hat",
+        "dgamma is a sum of dout times x_hat: gamma multiplies x_hat.",
+        {dgamma: f"{dout}.sum"},
+    )
+    exercise.mistake(
+        "eps-outside",
+        "eps stands outside the root.",
+        {root: f"(np.sqrt({spread}) + eps)"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "eps-forgotten",
+        "eps is missing: it goes into the root, and so into x_hat.",
+        {f"{spread} + eps": spread},
+        {f" * {inv}\n": f" / np.sqrt({spread})\n"},
+        {front: f"dx = 1 / np.sqrt({spread}) * (g"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "eps-ignored",
+        "eps is not the one that was given.",
+        *({f"{spread} + eps": f"{spread} + 1e-{k}"} for k in (3, 4, 5, 6, 7, 8)),
+        heading=WRONG,
+    )
+    exercise.mistake(
+        "root-forgotten",
+        "The root is missing in what is divided by.",
+        {root: f"({spread} + eps)"},
+        {front: f"dx = {inv}**2 * (g"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
+        "not-divided",
+        "What is divided by on the way forward divides dx, too.",
+        {front: "dx = 1.0 * (g"},
+        {front: f"dx = 1 / {inv} * (g"},
+    )
+    exercise.mistake(
+        "no-keepdims",
+        "The statistics do not line up with x: the axes that were averaged are gone.",
+        {", keepdims=True": ""},
+    )
+
+
+def add_centred_backward_mistakes(
+    exercise, axes, size, x="x", dout="dout", gamma="gamma"
+):
+    """Add what goes wrong in those that have a mean and a beta."""
     mean_g = f"g.mean(axis={axes}, keepdims=True)"
     mean_g_x_hat = f"(g * x_hat).mean(axis={axes}, keepdims=True)"
-    first = f"g = {gamma} * {dout}"
-    plain = f"g = {dout}"
-    sum_gamma, sum_beta = f"({dout} * x_hat).sum", f"= {dout}.sum"
+    dgamma, dbeta = f"({dout} * x_hat).sum", f"dbeta = {dout}.sum"
     exercise.mistake(
         "statistics-constant",
-        "The statistics are treated as constants, but they depend on x.",
-        {"(g - mean_g - x_hat * mean_g_x_hat)": "g"},
+        "Mean and variance are treated as constants, but both depend on x.",
+        {" - mean_g - x_hat * mean_g_x_hat": ""},
     )
     exercise.mistake(
         "mean-term-missing",
         "The mean of the gradient is not subtracted: the way through the mean is missing.",
-        {"g - mean_g -": "g -"},
+        {" - mean_g -": " -"},
         heading=NO_MEAN,
     )
     exercise.mistake(
@@ -1158,134 +1260,371 @@ def add_backward_mistakes(exercise, axes, others, size, gamma="gamma", dout="dou
         {"g.mean": "g.sum", "(g * x_hat).mean": "(g * x_hat).sum"},
         {"g.mean": "g.sum"},
         {"(g * x_hat).mean": "(g * x_hat).sum"},
-        {"inv_std * (g": f"{size} * inv_std * (g"},
+        {"dx = inv_std": f"dx = {size} * inv_std"},
     )
     exercise.mistake(
-        "m-is-batch-size",
-        "The sums in dx are divided by N: m is the number of values behind a mean.",
+        "m-minus-one",
+        "A mean in dx is divided by m - 1: it is a plain mean over m values.",
         {
-            mean_g: f"g.sum(axis={axes}, keepdims=True) / len(x)",
-            mean_g_x_hat: f"(g * x_hat).sum(axis={axes}, keepdims=True) / len(x)",
+            mean_g: f"{mean_g} * {size} / ({size} - 1)",
+            mean_g_x_hat: f"{mean_g_x_hat} * {size} / ({size} - 1)",
         },
-        {"inv_std * (g": f"{size} / len(x) * inv_std * (g"},
+        {mean_g: f"{mean_g} * {size} / ({size} - 1)"},
+        {mean_g_x_hat: f"{mean_g_x_hat} * {size} / ({size} - 1)"},
     )
     exercise.mistake(
-        "gamma-forgotten",
-        "gamma is missing in dx: the gradient of x_hat is gamma times dout.",
-        {first: plain},
+        "mean-term-sign",
+        "The mean of the gradient has the wrong sign: it is taken away.",
+        {"- mean_g -": "+ mean_g -"},
+        {"- mean_g - x_hat": "+ mean_g + x_hat"},
     )
     exercise.mistake(
-        "gamma-late",
-        "gamma is not in all averages of dx: it varies within what shares a mean.",
-        {first: plain, " inv_std * (g": f" {gamma} * inv_std * (g"},
-        {first: plain, "inv_std * (g ": f"inv_std * ({gamma} * g "},
+        "gamma-not-in-mean",
+        "The mean that is taken away is that of gamma times dout.",
         {"g.mean": f"{dout}.mean"},
-        {"(g * x_hat).mean": f"({dout} * x_hat).mean"},
-    )
-    exercise.mistake(
-        "gamma-twice",
-        "gamma comes in twice: it is in the gradient of x_hat already.",
-        {" inv_std * (g": f" {gamma} * inv_std * (g"},
-        {"x_hat * mean_g_x_hat": f"{gamma} * x_hat * mean_g_x_hat"},
     )
     exercise.mistake(
         "gamma-in-sums",
         "gamma does not belong into dgamma or dbeta: y = gamma * x_hat + beta.",
-        {sum_gamma: f"({gamma} * {dout} * x_hat).sum"},
-        {sum_beta: f"= ({gamma} * {dout}).sum"},
+        {dgamma: f"({gamma} * {dout} * x_hat).sum"},
+        {dbeta: f"dbeta = ({gamma} * {dout}).sum"},
         {
-            sum_gamma: f"({gamma} * {dout} * x_hat).sum",
-            sum_beta: f"= ({gamma} * {dout}).sum",
+            dgamma: f"({gamma} * {dout} * x_hat).sum",
+            dbeta: f"dbeta = ({gamma} * {dout}).sum",
         },
-    )
-    exercise.mistake(
-        "term-sign",
-        "A term of the bracket has the wrong sign: both are taken away.",
-        {"- mean_g -": "+ mean_g -"},
-        {"- x_hat * ": "+ x_hat * "},
-        {"- mean_g - x_hat": "+ mean_g + x_hat"},
     )
     exercise.mistake(
         "mean-for-sum",
         "dgamma and dbeta are sums, not means.",
-        {sum_gamma: f"({dout} * x_hat).mean"},
-        {sum_beta: f"= {dout}.mean"},
-        {sum_gamma: f"({dout} * x_hat).mean", sum_beta: f"= {dout}.mean"},
+        {dgamma: f"({dout} * x_hat).mean"},
+        {dbeta: f"dbeta = {dout}.mean"},
+        {dgamma: f"({dout} * x_hat).mean", dbeta: f"dbeta = {dout}.mean"},
     )
     exercise.mistake(
-        "x-hat-dropped-in-dgamma",
-        "dgamma is the sum of dout times x_hat, not of dout.",
-        {f"({dout} * x_hat).sum": f"{dout}.sum"},
-    )
-    exercise.mistake(
-        "statistics-of-all",
-        "A mean in dx is taken over the whole array: every set has its own.",
-        {mean_g: "g.mean()"},
-        {mean_g_x_hat: "(g * x_hat).mean()"},
-        {mean_g: "g.mean()", mean_g_x_hat: "(g * x_hat).mean()"},
-    )
-    exercise.mistake(
-        "eps-outside",
-        "eps stands outside the root.",
-        {"np.sqrt(var + eps)": "(np.sqrt(var) + eps)"},
-        heading=QUESTION,
-    )
-    exercise.mistake(
-        "eps-forgotten",
-        "eps is missing: it goes into the standard deviation, and so into x_hat.",
-        {"var + eps": "var"},
-        {") * inv_std": ") / np.sqrt(var)"},
-        {"inv_std * (g ": "1 / np.sqrt(var) * (g "},
-        heading=QUESTION,
-    )
-    exercise.mistake(
-        "eps-ignored",
-        "eps is not the one that was given.",
-        *({"var + eps": f"var + 1e-{k}"} for k in (3, 4, 5, 6, 7, 8)),
-        heading=WRONG,
-    )
-    exercise.mistake(
-        "root-forgotten",
-        "The root is missing: the division is by the standard deviation.",
-        {"np.sqrt(var + eps)": "(var + eps)"},
-        {"inv_std * (g ": "inv_std**2 * (g "},
-        heading=QUESTION,
-    )
-    exercise.mistake(
-        "inv-std-forgotten",
-        "The division of dx by the standard deviation is missing.",
-        {"inv_std * (g ": "1.0 * (g "},
-        {"inv_std * (g ": "1 / inv_std * (g "},
+        "deviations-for-x-hat",
+        "Deviations stand where x_hat belongs: they are not divided yet.",
+        {dgamma: f"({dout} * ({x} - mean)).sum"},
+        {"(g * x_hat).mean": f"(g * ({x} - mean)).mean"},
+        {"- x_hat * mean_g": f"- ({x} - mean) * mean_g"},
+        {
+            "(g * x_hat).mean": f"(g * ({x} - mean)).mean",
+            "- x_hat * mean_g": f"- ({x} - mean) * mean_g",
+        },
+        {f"({x} - mean) * inv_std": f"{x} - mean"},
     )
     exercise.mistake(
         "unbiased-variance",
         "The variance is divided by m - 1: all norms divide it by m.",
-        {f".var(axis={axes}, ": f".var(axis={axes}, ddof=1, "},
+        {f"{x}.var(axis={axes}, ": f"{x}.var(axis={axes}, ddof=1, "},
         heading=QUESTION,
+    )
+    exercise.mistake(
+        "means-of-all",
+        "A mean in dx is over the whole array: each set has its own.",
+        {mean_g: "g.mean()"},
+        {mean_g_x_hat: "(g * x_hat).mean()"},
+        {mean_g: "g.mean()", mean_g_x_hat: "(g * x_hat).mean()"},
     )
 
 
-add_backward_mistakes(LAYER_BACKWARD, "-1", "others", "x.shape[-1]")
+ALL_TERMS = " inv_std * (g - mean_g - x_hat * mean_g_x_hat)"
+MEAN_G = "g.mean(axis=-1, keepdims=True)"
+MEAN_G_X_HAT = "(g * x_hat).mean(axis=-1, keepdims=True)"
+add_backward_mistakes(LAYER_BACKWARD, "-1", "x.shape[-1]")
+add_centred_backward_mistakes(LAYER_BACKWARD, "-1", "x.shape[-1]")
+LAYER_BACKWARD.mistake(
+    "batch-means",
+    "A mean in dx is over the examples: what shares a mean is one example.",
+    {MEAN_G: "g.mean(axis=0)", MEAN_G_X_HAT: "(g * x_hat).mean(axis=0)"},
+    {MEAN_G: "g.mean(axis=others)", MEAN_G_X_HAT: "(g * x_hat).mean(axis=others)"},
+    {MEAN_G: "g.mean(axis=0)"},
+    {MEAN_G_X_HAT: "(g * x_hat).mean(axis=0)"},
+    {MEAN_G: "g.mean(axis=others)"},
+    {MEAN_G_X_HAT: "(g * x_hat).mean(axis=others)"},
+)
+LAYER_BACKWARD.mistake(
+    "formula-of-batch-norm",
+    "This is the formula of batch norm, where dgamma and dbeta are also the means of dx.",
+    *(
+        {ALL_TERMS: f" gamma * inv_std * (dout - dbeta / {m} - x_hat * dgamma / {m})"}
+        for m in ("len(x)", "x.shape[-1]")
+    ),
+    *(
+        {ALL_TERMS: f" inv_std * (g - dbeta / {m} - x_hat * dgamma / {m})"}
+        for m in ("len(x)", "x[..., 0].size", "x.shape[-1]")
+    ),
+)
+LAYER_BACKWARD.mistake(
+    "batch-norm",
+    "The statistics are those of the batch: this is the backward pass of batch norm.",
+    {"axis=-1, keepdims=True": "axis=0"},
+    {"axis=-1, keepdims=True": "axis=others"},
+    {"x.mean(axis=-1": "x.mean(axis=0", "x.var(axis=-1": "x.var(axis=0"},
+    {"x.mean(axis=-1": "x.mean(axis=others", "x.var(axis=-1": "x.var(axis=others"},
+    heading=QUESTION,
+)
+LAYER_BACKWARD.mistake(
+    "whole-texts",
+    "The means are over whole texts here: the last axis alone is meant.",
+    {"axis=-1": "axis=tuple(range(1, x.ndim))"},
+    {"axis=-1": "axis=1"},
+    heading=MEANINGS,
+)
+LAYER_BACKWARD.mistake(
+    "summed-over-features",
+    "dgamma or dbeta is summed over the features: what shares a gamma are the examples.",
+    {"x_hat).sum(axis=others)": "x_hat).sum(axis=-1)"},
+    {"dout.sum(axis=others)": "dout.sum(axis=-1)"},
+    {"sum(axis=others)": "sum(axis=-1)"},
+    {"sum(axis=others)": "sum(axis=-1, keepdims=True)"},
+    {"sum(axis=others)": "sum(axis=1)"},
+)
+LAYER_BACKWARD.mistake(
+    "words-apart",
+    "dgamma or dbeta is summed over the first axis only: all words share one gamma.",
+    {"x_hat).sum(axis=others)": "x_hat).sum(axis=0)"},
+    {"dout.sum(axis=others)": "dout.sum(axis=0)"},
+    {"sum(axis=others)": "sum(axis=0)"},
+)
+LAYER_BACKWARD.mistake(
+    "summed-over-all",
+    "dgamma or dbeta is summed over everything: each feature has its own.",
+    {"x_hat).sum(axis=others)": "x_hat).sum()"},
+    {"dout.sum(axis=others)": "dout.sum()"},
+    {"sum(axis=others)": "sum()"},
+)
+LAYER_BACKWARD.mistake(
+    "not-summed",
+    "dgamma or dbeta is not summed: the contributions of all examples add up.",
+    {"x_hat).sum(axis=others)": "x_hat)"},
+    {"dout.sum(axis=others)": "dout * 1"},
+    {"x_hat).sum(axis=others)": "x_hat)", "dout.sum(axis=others)": "dout * 1"},
+)
+
+RMS_AXES = "tuple(range(x.ndim - 1))"
 add_backward_mistakes(
-    GROUP_BACKWARD,
-    "(2, 3)",
-    "(0, 3)",
-    "groups[0, 0].size",
-    "gamma.reshape(num_groups, -1, 1)",
-    "dy",
+    RMS_BACKWARD, "-1", "x.shape[-1]", inv="inv_rms", spread="mean_square"
 )
 RMS_BACKWARD.mistake(
-    "rms-constant",
+    "size-constant",
     "The root mean square is treated as a constant, but it depends on x.",
-    {"(g - x_hat * mean_g_x_hat)": "g"},
+    {" - x_hat * mean_g_x_hat": ""},
+)
+RMS_BACKWARD.mistake(
+    "mean-subtracted",
+    "The mean of the gradient is taken away: nothing was centred on the way forward.",
+    {"(g - x_hat": "(g - g.mean(axis=-1, keepdims=True) - x_hat"},
+    {" - x_hat * mean_g_x_hat": " - g.mean(axis=-1, keepdims=True)"},
+    heading=NO_MEAN,
 )
 RMS_BACKWARD.mistake(
     "layer-norm",
-    "The mean of the gradient is subtracted, as in layer norm.",
-    {"(g - x_hat": "(g - g.mean(axis=-1, keepdims=True) - x_hat"},
+    "This is the backward pass of layer norm: RMS norm does not centre.",
+    {
+        "(x**2).mean(axis=-1, keepdims=True)": "x.var(axis=-1, keepdims=True)",
+        "x * inv_rms": "(x - x.mean(axis=-1, keepdims=True)) * inv_rms",
+        "(g - x_hat": "(g - g.mean(axis=-1, keepdims=True) - x_hat",
+    },
+    {
+        "(x**2).mean(axis=-1, keepdims=True)": "x.var(axis=-1, keepdims=True)",
+        "x * inv_rms": "(x - x.mean(axis=-1, keepdims=True)) * inv_rms",
+    },
+    {"(x**2).mean(axis=-1, keepdims=True)": "x.var(axis=-1, keepdims=True)"},
+    {"x * inv_rms": "(x - x.mean(axis=-1, keepdims=True)) * inv_rms"},
+    heading=NO_MEAN,
 )
 RMS_BACKWARD.mistake(
-    "gamma-forgotten",
-    "gamma is missing in dx: the gradient of x_hat is gamma times dout.",
-    {"g = gamma * dout": "g = dout"},
+    "sum-for-mean",
+    "A sum stands where a mean belongs: the 1/D is missing.",
+    {"(g * x_hat).mean": "(g * x_hat).sum"},
+    {"(x**2).mean": "(x**2).sum"},
+    {"(x**2).mean": "(x**2).sum", "(g * x_hat).mean": "(g * x_hat).sum"},
+    {"dx = inv_rms": "dx = x.shape[-1] * inv_rms"},
+)
+RMS_BACKWARD.mistake(
+    "gamma-in-dgamma",
+    "gamma does not belong into dgamma: y = gamma * x_hat.",
+    {"(dout * x_hat).sum": "(gamma * dout * x_hat).sum"},
+)
+RMS_BACKWARD.mistake(
+    "mean-for-sum",
+    "dgamma is a sum over the examples, not a mean.",
+    {"(dout * x_hat).sum": "(dout * x_hat).mean"},
+    {f"sum(axis={RMS_AXES})": f"sum(axis={RMS_AXES}) / len(x)"},
+)
+RMS_BACKWARD.mistake(
+    "batch-means",
+    "A mean is over the examples: each is measured by its own features.",
+    {"(g * x_hat).mean(axis=-1, keepdims=True)": "(g * x_hat).mean(axis=0)"},
+    {"(g * x_hat).mean(axis=-1, ": f"(g * x_hat).mean(axis={RMS_AXES}, "},
+    {"axis=-1": "axis=0"},
+    {"axis=-1": f"axis={RMS_AXES}"},
+    {"(x**2).mean(axis=-1": "(x**2).mean(axis=0"},
+    {"(x**2).mean(axis=-1": f"(x**2).mean(axis={RMS_AXES}"},
+    {"(g * x_hat).mean(axis=-1, keepdims=True)": "dgamma / len(x)"},
+)
+RMS_BACKWARD.mistake(
+    "means-of-all",
+    "A mean is over the whole array: each example has its own.",
+    {"(g * x_hat).mean(axis=-1, keepdims=True)": "(g * x_hat).mean()"},
+    {"(x**2).mean(axis=-1, keepdims=True)": "(x**2).mean()"},
+    {"axis=-1, keepdims=True": ""},
+)
+RMS_BACKWARD.mistake(
+    "whole-texts",
+    "The means are over whole texts here: the last axis alone is meant.",
+    {"axis=-1": "axis=tuple(range(1, x.ndim))"},
+    {"axis=-1": "axis=1"},
+    heading=MEANINGS,
+)
+RMS_BACKWARD.mistake(
+    "summed-over-features",
+    "dgamma is summed over the features: what shares a gamma are the examples.",
+    {RMS_AXES: "-1"},
+    {f"axis={RMS_AXES}": "axis=-1, keepdims=True"},
+    {RMS_AXES: "1"},
+)
+RMS_BACKWARD.mistake(
+    "words-apart",
+    "dgamma is summed over the first axis only: all words share one gamma.",
+    {RMS_AXES: "0"},
+)
+RMS_BACKWARD.mistake(
+    "summed-over-all",
+    "dgamma is summed over everything: each feature has its own.",
+    {f"axis={RMS_AXES}": ""},
+)
+RMS_BACKWARD.mistake(
+    "not-summed",
+    "dgamma is not summed: the contributions of all examples add up.",
+    {f".sum(axis={RMS_AXES})": ""},
+)
+
+GAMMA = "gamma.reshape(num_groups, -1, 1)"
+GROUP_SIZE = "groups[0, 0].size"
+GROUP_VIEW = "view = (N, num_groups, C // num_groups, -1)"
+SWAPPED = "view = (N, C // num_groups, num_groups, -1)"
+IN_STATISTICS = ("mean = groups.mean(axis=(2, 3)", "var = groups.var(axis=(2, 3)")
+IN_MEANS = (
+    "mean_g = g.mean(axis=(2, 3)",
+    "mean_g_x_hat = (g * x_hat).mean(axis=(2, 3)",
+)
+
+
+def over(axes, *lines):
+    """Replace the axes (2, 3) in some lines, or in all."""
+    return {line: line.replace("(2, 3)", axes) for line in lines or ["(2, 3)"]}
+
+
+add_backward_mistakes(
+    GROUP_BACKWARD, "(2, 3)", GROUP_SIZE, "groups", "dy", GAMMA, "inv_std"
+)
+add_centred_backward_mistakes(
+    GROUP_BACKWARD, "(2, 3)", GROUP_SIZE, "groups", "dy", GAMMA
+)
+GROUP_BACKWARD.mistake(
+    "interleaved",
+    "The groups are interleaved: neighbouring channels belong together.",
+    {
+        GROUP_VIEW: SWAPPED,
+        "axis=(2, 3)": "axis=(1, 3)",
+        GAMMA: "gamma.reshape(-1, num_groups, 1)",
+    },
+    heading=QUESTION,
+)
+GROUP_BACKWARD.mistake(
+    "number-for-size",
+    "The number of groups is taken for the number of channels in a group.",
+    {GROUP_VIEW: SWAPPED, GAMMA: "gamma.reshape(-1, num_groups, 1)"},
+    heading=QUESTION,
+)
+GROUP_BACKWARD.mistake(
+    "batch-too",
+    "Examples are averaged together: group norm looks at each of them alone.",
+    over("(0, 2, 3)"),
+    over("(0, 2, 3)", *IN_STATISTICS),
+    over("(0, 2, 3)", *IN_MEANS),
+    over("(0, 2, 3)", IN_MEANS[0]),
+    over("(0, 2, 3)", IN_MEANS[1]),
+    heading=QUESTION,
+)
+GROUP_BACKWARD.mistake(
+    "layer-norm",
+    "All channels are averaged together: the groups are not kept apart.",
+    over("(1, 2, 3)"),
+    over("(1, 2, 3)", *IN_STATISTICS),
+    over("(1, 2, 3)", *IN_MEANS),
+    heading=BETWEEN,
+)
+GROUP_BACKWARD.mistake(
+    "instance-norm",
+    "Every channel is averaged for itself: those of a group share their statistics.",
+    over("3"),
+    over("3", *IN_STATISTICS),
+    over("3", *IN_MEANS),
+    over("3", IN_MEANS[0]),
+    over("3", IN_MEANS[1]),
+    heading=BETWEEN,
+)
+GROUP_BACKWARD.mistake(
+    "places-apart",
+    "Every place is averaged for itself: all places of a group belong together.",
+    over("2"),
+    over("2", *IN_STATISTICS),
+    over("2", *IN_MEANS),
+    heading=QUESTION,
+)
+GROUP_BACKWARD.mistake(
+    "formula-of-batch-norm",
+    "This is the formula of batch norm, where dgamma and dbeta are also the means of dx.",
+    *(
+        {
+            ALL_TERMS: f" {GAMMA} * inv_std * (dy - dbeta.reshape({GAMMA}.shape) / {m}"
+            f" - x_hat * dgamma.reshape({GAMMA}.shape) / {m})"
+        }
+        for m in ("dy[:, 0, 0].size", GROUP_SIZE, "len(x)")
+    ),
+)
+GROUP_BACKWARD.mistake(
+    "summed-over-batch-only",
+    "dgamma or dbeta has a number for each place: all places of a channel share one.",
+    {
+        "(dy * x_hat).sum(axis=(0, 3)).reshape(C)": "(dy * x_hat).sum(axis=0).reshape(x[0].shape)"
+    },
+    {"dy.sum(axis=(0, 3)).reshape(C)": "dout.sum(axis=0)"},
+    {
+        "(dy * x_hat).sum(axis=(0, 3)).reshape(C)": (
+            "(dy * x_hat).sum(axis=0).reshape(x[0].shape)"
+        ),
+        "dy.sum(axis=(0, 3)).reshape(C)": "dout.sum(axis=0)",
+    },
+)
+GROUP_BACKWARD.mistake(
+    "summed-over-places-only",
+    "dgamma or dbeta has a number for each example: all examples share one.",
+    {"x_hat).sum(axis=(0, 3)).reshape(C)": "x_hat).sum(axis=3).reshape(N, C)"},
+    {"dy.sum(axis=(0, 3)).reshape(C)": "dy.sum(axis=3).reshape(N, C)"},
+    {".sum(axis=(0, 3)).reshape(C)": ".sum(axis=3).reshape(N, C)"},
+)
+GROUP_BACKWARD.mistake(
+    "summed-over-groups",
+    "dgamma or dbeta is summed over a group: each channel has its own gamma.",
+    {"x_hat).sum(axis=(0, 3)).reshape(C)": "x_hat).sum(axis=(0, 2, 3))"},
+    {"dy.sum(axis=(0, 3)).reshape(C)": "dy.sum(axis=(0, 2, 3))"},
+    {".sum(axis=(0, 3)).reshape(C)": ".sum(axis=(0, 2, 3))"},
+    {".sum(axis=(0, 3)).reshape(C)": ".sum(axis=(2, 3))"},
+)
+GROUP_BACKWARD.mistake(
+    "gamma-not-lined-up",
+    "gamma meets another axis of dout than that of the channels.",
+    {f"g = {GAMMA} * dy": "g = (gamma * dout).reshape(view)"},
+    {f"g = {GAMMA} * dy": "g = (gamma[:, None, None] * dout).reshape(view)"},
+    {f"g = {GAMMA} * dy": "g = (gamma[None, :, None, None] * dout).reshape(view)"},
+    heading=QUESTION,
+)
+GROUP_BACKWARD.mistake(
+    "shape-not-restored",
+    "dx has the shape of the groups, not that of x.",
+    {"dx.reshape(x.shape)": "dx"},
+    heading=QUESTION,
 )
