@@ -31,6 +31,14 @@ def per_element(rng, x, axes):
 # Mistakes of many exercises ----------------------------------------------------------
 
 
+def everywhere(axes, right="axes", x="x"):
+    """Average over other axes: in both statistics, in the mean, in the variance."""
+    mean, var = f"{x}.mean(axis={right},", f"{x}.var(axis={right},"
+    in_mean = {mean: f"{x}.mean(axis={axes},"}
+    in_var = {var: f"{x}.var(axis={axes},"}
+    return in_mean | in_var, in_mean, in_var
+
+
 def add_eps_mistakes(exercise, spread="var", word="variance"):
     """Add what goes wrong with eps, beside the name of what it is added to."""
     root = f"np.sqrt({spread} + eps)"
@@ -51,6 +59,12 @@ def add_eps_mistakes(exercise, spread="var", word="variance"):
         "eps is not the one that was given.",
         *({f"{spread} + eps": f"{spread} + 1e-{k}"} for k in (3, 4, 5, 6, 7, 8)),
         heading=WRONG,
+    )
+    exercise.mistake(
+        "eps-as-floor",
+        f"eps is a lower bound of the {word} here: it is added to it.",
+        {f"{spread} + eps": f"np.maximum({spread}, eps)"},
+        heading=QUESTION,
     )
     exercise.mistake(
         "eps-squared",
@@ -169,6 +183,12 @@ def add_scale_mistakes(exercise, gamma="gamma", beta="beta"):
         heading=QUESTION,
     )
     exercise.mistake(
+        "gamma-plus-one",
+        "One is added to gamma: that is another convention.",
+        {line: f"(1 + {gamma}) * x_hat + {beta}"},
+        heading=QUESTION,
+    )
+    exercise.mistake(
         "gamma-divides",
         "gamma divides what it should multiply.",
         {line: f"x_hat / {gamma} + {beta}"},
@@ -258,8 +278,8 @@ AXES.mistake(
 AXES.mistake(
     "one-axis-only",
     "The average is over one of the axes only.",
-    {"axis=axes": "axis=axes[0]"},
-    {"axis=axes": "axis=axes[-1]"},
+    {"axis=axes": "axis=int(axes[0])"},
+    {"axis=axes": "axis=int(axes[-1])"},
 )
 AXES.mistake(
     "one-after-another",
@@ -268,7 +288,7 @@ AXES.mistake(
         "mean = x.mean": "for axis in axes[:-1]:\n"
         "        x = (x - x.mean(axis=axis, keepdims=True)) / np.sqrt(\n"
         "            x.var(axis=axis, keepdims=True) + eps)\n    mean = x.mean",
-        "axis=axes": "axis=axes[-1]",
+        "axis=axes": "axis=int(axes[-1])",
     },
 )
 AXES.mistake(
@@ -413,6 +433,17 @@ RMS.mistake(
     {"gamma * x_hat": "x_hat"},
 )
 RMS.mistake(
+    "gamma-not-lined-up",
+    "gamma meets another axis of x than that of the features.",
+    {"gamma * x_hat": "gamma[:, None] * x_hat"},
+)
+RMS.mistake(
+    "matrix-only",
+    "It works for a matrix only: x may have more axes.",
+    {"mean_square = (x": "N, D = x.shape\n    mean_square = (x"},
+    heading=MEANINGS,
+)
+RMS.mistake(
     "gamma-first",
     "gamma comes too early: it scales what has been divided already.",
     {
@@ -524,17 +555,17 @@ LAST = "tuple(range(x.ndim - gamma.ndim, x.ndim))"
 LAYER.mistake(
     "last-axis-only",
     "The average is over the last axis only, however many axes gamma has.",
-    {LAST: "-1"},
+    *everywhere("-1"),
 )
 LAYER.mistake(
     "all-but-the-first",
     "The average is over all axes behind the first, however few axes gamma has.",
-    {LAST: "tuple(range(1, x.ndim))"},
+    *everywhere("tuple(range(1, x.ndim))"),
 )
 LAYER.mistake(
     "batch-axis",
     "Examples share their statistics here: layer norm looks at each of them alone.",
-    {LAST: "0"},
+    *everywhere("0"),
     {LAST: "(0, *range(2, x.ndim))"},
     {LAST: "tuple(range(x.ndim - gamma.ndim))"},
     {LAST: "tuple(range(x.ndim - 1))"},
@@ -544,6 +575,24 @@ LAYER.mistake(
     "first-axes",
     "The axes are counted from the wrong end.",
     {LAST: "tuple(range(gamma.ndim))"},
+)
+LAYER.mistake(
+    "axes-of-images",
+    "The axes are those of images: other inputs have fewer.",
+    {LAST: "(1, 2, 3)"},
+    {LAST: "(-3, -2, -1)"},
+    {"axes = ": "N, C, H, W = x.shape\n    axes = "},
+)
+LAYER.mistake(
+    "matrix-only",
+    "It works for a matrix only: x may have more axes.",
+    {"axes = ": "N, D = x.shape\n    axes = "},
+)
+LAYER.mistake(
+    "gamma-not-lined-up",
+    "gamma and beta meet other axes of x than their own.",
+    {"gamma * x_hat + beta": "gamma[:, None] * x_hat + beta[:, None]"},
+    {"gamma * x_hat + beta": "gamma[:, None, None] * x_hat + beta[:, None, None]"},
 )
 LAYER.mistake(
     "axis-one",
@@ -648,12 +697,12 @@ COLUMN = "(-1,) + (1,) * (x.ndim - 2)"
 INSTANCE.mistake(
     "batch-norm",
     "Examples share their statistics here: this is batch norm.",
-    {"tuple(range(2, x.ndim))": "(0, *range(2, x.ndim))"},
+    *everywhere("(0, *range(2, x.ndim))"),
 )
 INSTANCE.mistake(
     "layer-norm",
     "Channels share their statistics here: this is layer norm.",
-    {"tuple(range(2, x.ndim))": "tuple(range(1, x.ndim))"},
+    *everywhere("tuple(range(1, x.ndim))"),
     heading=BETWEEN,
 )
 INSTANCE.mistake(
@@ -661,6 +710,7 @@ INSTANCE.mistake(
     "The axes are those of images: other inputs have fewer or more.",
     {"tuple(range(2, x.ndim))": "(2, 3)"},
     {"tuple(range(2, x.ndim))": "(-2, -1)"},
+    {"axes = ": "N, C, H, W = x.shape\n    axes = "},
 )
 INSTANCE.mistake(
     "last-axis-only",
@@ -671,12 +721,19 @@ INSTANCE.mistake(
 INSTANCE.mistake(
     "channel-axis",
     "The average is over the channels at each place.",
-    {"tuple(range(2, x.ndim))": "1"},
+    *everywhere("1"),
+)
+INSTANCE.mistake(
+    "batch-axis",
+    "The average is over the examples at each place.",
+    *everywhere("0"),
 )
 INSTANCE.mistake(
     "all-axes",
     "All numbers are taken together: each channel of each example is by itself.",
     {"tuple(range(2, x.ndim))": "None"},
+    {"x.mean(axis=axes, keepdims=True)": "x.mean()"},
+    {"x.var(axis=axes, keepdims=True)": "x.var()"},
 )
 INSTANCE.mistake(
     "no-keepdims",
@@ -808,30 +865,45 @@ GROUP.mistake(
 GROUP.mistake(
     "batch-too",
     "Examples share their statistics here: group norm looks at each of them alone.",
-    {"axis=(2, 3)": "axis=(0, 2, 3)"},
+    *everywhere("(0, 2, 3)", "(2, 3)", "groups"),
     {"axis=(2, 3)": "axis=0"},
 )
 GROUP.mistake(
     "layer-norm",
     "All channels share their statistics here: the groups are not kept apart.",
-    {"axis=(2, 3)": "axis=(1, 2, 3)"},
+    *everywhere("(1, 2, 3)", "(2, 3)", "groups"),
     heading=BETWEEN,
 )
 GROUP.mistake(
     "instance-norm",
     "Every channel has its own statistics here: those of a group share theirs.",
-    {"axis=(2, 3)": "axis=3"},
+    *everywhere("3", "(2, 3)", "groups"),
     heading=BETWEEN,
 )
 GROUP.mistake(
     "places-apart",
     "Every place has its own statistics here: all places of a group belong together.",
-    {"axis=(2, 3)": "axis=2"},
+    *everywhere("2", "(2, 3)", "groups"),
+    # The axes of the places are kept in the view, and only one of them is averaged.
+    {VIEW: "x.reshape(N, num_groups, C // num_groups, *x.shape[2:])"},
+    {
+        VIEW: "x.reshape(N, num_groups, C // num_groups, *x.shape[2:])",
+        "axis=(2, 3)": "axis=2",
+    },
+)
+GROUP.mistake(
+    "axes-of-images",
+    "The axes are those of images: other inputs have fewer.",
+    {"N, C = x.shape[:2]": "N, C, H, W = x.shape"},
+    {
+        VIEW: "x.reshape(N, num_groups, C // num_groups, *x.shape[2:])",
+        "axis=(2, 3)": "axis=(2, 3, 4)",
+    },
 )
 GROUP.mistake(
     "all-axes",
     "All numbers are taken together: each group of each example is by itself.",
-    {"axis=(2, 3)": "axis=None"},
+    *everywhere("None", "(2, 3)", "groups"),
 )
 GROUP.mistake(
     "batch-in-view",
@@ -842,6 +914,15 @@ GROUP.mistake(
     "no-keepdims",
     "The statistics do not line up with the groups: the averaged axes are gone.",
     {", keepdims=True": ""},
+)
+GROUP.mistake(
+    "scaled-first",
+    "gamma and beta come too early: they belong behind the standardising.",
+    {
+        "groups = x": "column = (-1,) + (1,) * (x.ndim - 2)\n"
+        "    x = gamma.reshape(column) * x + beta.reshape(column)\n    groups = x",
+        "return gamma.reshape(column) * x_hat + beta.reshape(column)": "return x_hat",
+    },
 )
 GROUP.mistake(
     "shape-not-restored",
@@ -1208,7 +1289,7 @@ def add_backward_mistakes(
     exercise.mistake(
         "eps-ignored",
         "eps is not the one that was given.",
-        *({f"{spread} + eps": f"{spread} + 1e-{k}"} for k in (3, 4, 5, 6, 7, 8)),
+        *({f"{spread} + eps": f"{spread} + 1e-{k}"} for k in (3, 5, 6, 8)),
         heading=WRONG,
     )
     exercise.mistake(
@@ -1261,16 +1342,6 @@ def add_centred_backward_mistakes(
         {"g.mean": "g.sum"},
         {"(g * x_hat).mean": "(g * x_hat).sum"},
         {"dx = inv_std": f"dx = {size} * inv_std"},
-    )
-    exercise.mistake(
-        "m-minus-one",
-        "A mean in dx is divided by m - 1: it is a plain mean over m values.",
-        {
-            mean_g: f"{mean_g} * {size} / ({size} - 1)",
-            mean_g_x_hat: f"{mean_g_x_hat} * {size} / ({size} - 1)",
-        },
-        {mean_g: f"{mean_g} * {size} / ({size} - 1)"},
-        {mean_g_x_hat: f"{mean_g_x_hat} * {size} / ({size} - 1)"},
     )
     exercise.mistake(
         "mean-term-sign",
@@ -1401,6 +1472,13 @@ LAYER_BACKWARD.mistake(
     {"x_hat).sum(axis=others)": "x_hat)", "dout.sum(axis=others)": "dout * 1"},
 )
 
+LAYER_BACKWARD.mistake(
+    "matrix-only",
+    "It works for a matrix only: x may have more axes.",
+    {"others = ": "N, D = x.shape\n    others = "},
+    heading=MEANINGS,
+)
+
 RMS_AXES = "tuple(range(x.ndim - 1))"
 add_backward_mistakes(
     RMS_BACKWARD, "-1", "x.shape[-1]", inv="inv_rms", spread="mean_square"
@@ -1498,6 +1576,12 @@ RMS_BACKWARD.mistake(
     "not-summed",
     "dgamma is not summed: the contributions of all examples add up.",
     {f".sum(axis={RMS_AXES})": ""},
+)
+RMS_BACKWARD.mistake(
+    "matrix-only",
+    "It works for a matrix only: x may have more axes.",
+    {"mean_square = ": "N, D = x.shape\n    mean_square = "},
+    heading=MEANINGS,
 )
 
 GAMMA = "gamma.reshape(num_groups, -1, 1)"
@@ -1620,6 +1704,12 @@ GROUP_BACKWARD.mistake(
     {f"g = {GAMMA} * dy": "g = (gamma * dout).reshape(view)"},
     {f"g = {GAMMA} * dy": "g = (gamma[:, None, None] * dout).reshape(view)"},
     {f"g = {GAMMA} * dy": "g = (gamma[None, :, None, None] * dout).reshape(view)"},
+    heading=QUESTION,
+)
+GROUP_BACKWARD.mistake(
+    "axes-of-images",
+    "The axes are those of images: other inputs have fewer.",
+    {"N, C = x.shape[:2]": "N, C, H, W = x.shape"},
     heading=QUESTION,
 )
 GROUP_BACKWARD.mistake(
