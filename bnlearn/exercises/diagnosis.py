@@ -6,6 +6,7 @@ strong evidence, so nothing is named that merely resembles.
 """
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -189,7 +190,8 @@ def _same_error(outcome: object, error: BaseException | None) -> bool:
 
 def outcome_of(function: Callable, case: Case) -> object:
     """Run a program of the bank on the input of a case; an error is an outcome."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a bank's program is warned of
         try:
             return function(*copied(case.arguments))
         except Exception as error:  # noqa: BLE001 (what it raises is compared as well)

@@ -262,10 +262,23 @@ AXES = Exercise(
         "element meets the statistics of its own set, whatever the axes are."
     ),
 )
+VAR = "x.var(axis=axes, keepdims=True)"
 AXES.mistake(
     "no-keepdims",
     "The statistics do not line up with x: the axes that were averaged are gone.",
     {", keepdims=True": ""},
+    {
+        ", keepdims=True": "",
+        "(x - mean) / np.sqrt(var + eps)": "((x.T - mean) / np.sqrt(var + eps)).T",
+    },
+)
+AXES.mistake(
+    "variances-of-parts",
+    "The variance is put together from parts: all numbers of a set go in at once.",
+    {VAR: "x.var(axes[0], keepdims=True).mean(axes[1:], keepdims=True)"},
+    {VAR: "x.var(axes[-1], keepdims=True).mean(axes[:-1], keepdims=True)"},
+    {VAR: "x.mean(axes[1:], keepdims=True).var(axes[0], keepdims=True)"},
+    {VAR: "x.mean(axes[:-1], keepdims=True).var(axes[-1], keepdims=True)"},
 )
 AXES.mistake(
     "other-axes",
@@ -410,10 +423,20 @@ RMS.mistake(
     "wrong-axis",
     "The wrong axis: an example is measured by its own features.",
     {"axis=-1": "axis=0"},
-    {"axis=-1": "axis=1"},
-    {"axis=-1": "axis=tuple(range(1, x.ndim))"},
     {"axis=-1": "axis=tuple(range(x.ndim - 1))"},
     {"axis=-1, keepdims=True": "axis=0"},
+    heading=MEANINGS,
+)
+RMS.mistake(
+    "axis-one",
+    "The average is over axis 1, which is not the last one everywhere.",
+    {"axis=-1": "axis=1"},
+    heading=MEANINGS,
+)
+RMS.mistake(
+    "whole-texts",
+    "The average is over whole texts here: the last axis alone is meant.",
+    {"axis=-1": "axis=tuple(range(1, x.ndim))"},
     heading=MEANINGS,
 )
 RMS.mistake(
@@ -746,6 +769,17 @@ INSTANCE.mistake(
     {".reshape(column)": ""},
     {COLUMN: "(-1,) + (1,) * (x.ndim - 1)"},
 )
+REPEATED = {
+    "gamma.reshape(column) * x_hat + beta.reshape(column)": (
+        "gamma.repeat(len(x)).reshape(x.shape[:2] + column[1:]) * x_hat"
+        " + beta.repeat(len(x)).reshape(x.shape[:2] + column[1:])"
+    )
+}
+INSTANCE.mistake(
+    "gamma-mixed",
+    "gamma and beta are repeated in the wrong order, so that channels are mixed.",
+    REPEATED,
+)
 INSTANCE.mistake(
     "one-number-of-axes",
     "The shape of gamma and beta fits one number of axes only.",
@@ -947,6 +981,11 @@ GROUP.mistake(
     "gamma and beta meet another axis of x than that of the channels.",
     {".reshape(column)": ""},
     {COLUMN: "(-1,) + (1,) * (x.ndim - 1)"},
+)
+GROUP.mistake(
+    "gamma-mixed",
+    "gamma and beta are repeated in the wrong order, so that channels are mixed.",
+    REPEATED,
 )
 GROUP.mistake(
     "one-number-of-axes",
@@ -1202,11 +1241,20 @@ GROUP_BACKWARD = Exercise(
 
 
 def add_backward_mistakes(
-    exercise, axes, size, x="x", dout="dout", gamma="gamma", inv="inv_std", spread="var"
+    exercise,
+    axes,
+    size,
+    x="x",
+    dout="dout",
+    gamma="gamma",
+    inv="inv_std",
+    spread="var",
+    own_entry=(),
 ):
     """Add what goes wrong in all three, beside the names that a reference uses.
 
-    A mean in dx is over `axes`, that is over `size` values.
+    A mean in dx is over `axes`, that is over `size` values; `own_entry` are more edits
+    that differentiate each output by its own entry only.
     """
     mean = f"(g * x_hat).mean(axis={axes}, keepdims=True)"
     first, plain = f"g = {gamma} * {dout}\n", f"g = {dout}\n"
@@ -1257,7 +1305,13 @@ def add_backward_mistakes(
         "x_hat stands twice in its term: inside the average and in front of it.",
         {"- x_hat * mean_g_x_hat": "- mean_g_x_hat"},
         {"(g * x_hat).mean": "g.mean"},
+    )
+    exercise.mistake(
+        "own-entry-only",
+        "Each output is differentiated by its own entry only: all entries move it.",
         {"- x_hat * mean_g_x_hat": f"- g * x_hat**2 / {size}"},
+        {"- x_hat * mean_g_x_hat": "- g * x_hat**2"},
+        *own_entry,
     )
     exercise.mistake(
         "x-for-x-hat",
@@ -1401,7 +1455,13 @@ def add_centred_backward_mistakes(
 ALL_TERMS = " inv_std * (g - mean_g - x_hat * mean_g_x_hat)"
 MEAN_G = "g.mean(axis=-1, keepdims=True)"
 MEAN_G_X_HAT = "(g * x_hat).mean(axis=-1, keepdims=True)"
-add_backward_mistakes(LAYER_BACKWARD, "-1", "x.shape[-1]")
+TWO_TERMS = " - mean_g - x_hat * mean_g_x_hat"
+add_backward_mistakes(
+    LAYER_BACKWARD,
+    "-1",
+    "x.shape[-1]",
+    own_entry=[{TWO_TERMS: " - (g + g * x_hat**2) / x.shape[-1]"}],
+)
 add_centred_backward_mistakes(LAYER_BACKWARD, "-1", "x.shape[-1]")
 LAYER_BACKWARD.mistake(
     "batch-means",
@@ -1438,6 +1498,11 @@ LAYER_BACKWARD.mistake(
     "whole-texts",
     "The means are over whole texts here: the last axis alone is meant.",
     {"axis=-1": "axis=tuple(range(1, x.ndim))"},
+    heading=MEANINGS,
+)
+LAYER_BACKWARD.mistake(
+    "axis-one",
+    "The means are over axis 1, which is not the last one everywhere.",
     {"axis=-1": "axis=1"},
     heading=MEANINGS,
 )
@@ -1552,6 +1617,11 @@ RMS_BACKWARD.mistake(
     "whole-texts",
     "The means are over whole texts here: the last axis alone is meant.",
     {"axis=-1": "axis=tuple(range(1, x.ndim))"},
+    heading=MEANINGS,
+)
+RMS_BACKWARD.mistake(
+    "axis-one",
+    "The means are over axis 1, which is not the last one everywhere.",
     {"axis=-1": "axis=1"},
     heading=MEANINGS,
 )
@@ -1601,7 +1671,13 @@ def over(axes, *lines):
 
 
 add_backward_mistakes(
-    GROUP_BACKWARD, "(2, 3)", GROUP_SIZE, "groups", "dy", GAMMA, "inv_std"
+    GROUP_BACKWARD,
+    "(2, 3)",
+    GROUP_SIZE,
+    "groups",
+    "dy",
+    GAMMA,
+    own_entry=[{TWO_TERMS: f" - (g + g * x_hat**2) / {GROUP_SIZE}"}],
 )
 add_centred_backward_mistakes(
     GROUP_BACKWARD, "(2, 3)", GROUP_SIZE, "groups", "dy", GAMMA
@@ -1710,6 +1786,11 @@ GROUP_BACKWARD.mistake(
     "axes-of-images",
     "The axes are those of images: other inputs have fewer.",
     {"N, C = x.shape[:2]": "N, C, H, W = x.shape"},
+    {
+        GROUP_VIEW: "view = (N, num_groups, C // num_groups, *x.shape[2:])",
+        "(2, 3)": "(2, 3, 4)",
+    },
+    {"(dy * x_hat).sum(axis=(0, 3)).reshape(C)": "dout.sum(axis=(0, 2, 3))"},
     heading=QUESTION,
 )
 GROUP_BACKWARD.mistake(
