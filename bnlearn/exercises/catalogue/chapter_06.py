@@ -841,7 +841,7 @@ def group_arguments(rng, x, num_groups):
 
 GROUPED = (
     Family("images", (4, 6, 5, 2), options={"num_groups": 2}),
-    Family("a matrix", (4, 6), options={"num_groups": 3}),
+    Family("a matrix", (4, 6), options={"num_groups": 2}),
     Family("quiet sequences", (3, 6, 2), "quiet", options={"num_groups": 3}),
     Family("badly scaled channels", (3, 8, 2, 3), "scaled", options={"num_groups": 4}),
     Family("float32", (2, 6, 3, 4), dtype="f4", options={"num_groups": 2}),
@@ -860,7 +860,7 @@ GROUP = Exercise(
     outputs=("y",),
     families=GROUPED,
     arguments=group_arguments,
-    small=((2, 6), (2, 6, 2), (2, 6, 1, 2), (2, 8, 1, 2)),
+    small=((1, 4), (2, 4), (1, 4, 1, 2), (2, 4, 1, 2), (2, 6, 2), (2, 8, 1, 2)),
     hints=paragraphs("""
         Neighbouring channels lie side by side in memory. Which reshape makes an axis
         for the groups?
@@ -1220,7 +1220,7 @@ GROUP_BACKWARD = Exercise(
     outputs=("dx", "dgamma", "dbeta"),
     families=GROUPED,
     arguments=group_backward_arguments,
-    small=((2, 6), (2, 6, 2), (2, 6, 1, 2), (2, 8, 1, 2)),
+    small=((1, 4), (2, 4), (1, 4, 1, 2), (2, 4, 1, 2), (2, 6, 2), (2, 8, 1, 2)),
     gradients={"dx": "x", "dgamma": "gamma", "dbeta": "beta"},
     forward=group_forward,
     hints=paragraphs("""
