@@ -282,8 +282,9 @@ def test_nobody_is_warned_of_what_the_bank_does():
     exercise = EXERCISES["group-norm-backward"]
     pairs.cache_clear()
 
-    def answer(*arguments):
-        return [1.01 * a for a in exercise.reference(*arguments)]
+    def answer(dout, x, *rest):
+        factor = 1.01 if x.ndim == 2 else 1
+        return [factor * a for a in exercise.reference(dout, x, *rest)]
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
