@@ -6,6 +6,7 @@ import linecache
 import re
 import sys
 import time
+import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import import_module
@@ -274,6 +275,21 @@ def test_unknown_mistake_is_admitted_with_an_example_and_a_slope():
     index = int(i), int(j)
     assert float(value) == pytest.approx(unknown(*inputs)[0][index], rel=1e-4)
     assert float(slope) == pytest.approx(CLOSED.reference(*inputs)[0][index], rel=1e-4)
+
+
+def test_nobody_is_warned_of_what_the_bank_does():
+    # With one value in a mean, dividing by m - 1 warns, and one pair does that.
+    exercise = EXERCISES["group-norm-backward"]
+    pairs.cache_clear()
+
+    def answer(dout, x, *rest):
+        factor = 1.01 if x.ndim == 2 else 1
+        return [factor * a for a in exercise.reference(dout, x, *rest)]
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        verdict = judge(exercise, answer, 0)
+    assert verdict.diagnosis == () and caught == []
 
 
 def test_an_answer_that_is_right_for_some_inputs_only():
