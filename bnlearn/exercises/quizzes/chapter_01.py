@@ -235,9 +235,9 @@ QUESTIONS = (
     Question(
         "what-is-pinned",
         "A batch norm stands in front of every rectifier of a network. What does it hold "
-        "nearly steady during training?",
+        "nearly steady?",
         Choice(
-            "The mean and the spread of every unit over the batch.",
+            "The mean and the spread of every unit, during training.",
             "These two numbers are what the layer sets. Only its two trained numbers per "
             "unit can move them.",
             WATCHING,
@@ -256,7 +256,7 @@ QUESTIONS = (
                 WATCHING,
             ),
             Choice(
-                "What the network needs when the inputs in use shift.",
+                "The answers of the network when the inputs in use shift.",
                 "In use it applies averages that were collected in training. If the "
                 "inputs shift, these averages are wrong.",
                 MYTHS,
@@ -298,8 +298,8 @@ QUESTIONS = (
     Question(
         "weights-times-0.7",
         "A network with twenty hidden rectifier layers has well chosen initial weights. "
-        "All of them are multiplied by 0.7. What happens to the gradient at the first "
-        "layer, compared with that at the last hidden layer?",
+        "All of them are multiplied by 0.7. What happens to the gradient that arrives at "
+        "the first layer, compared with the one that arrives at the last hidden layer?",
         Choice(
             "It becomes about a thousand times smaller.",
             "Every layer on the way multiplies it by 0.7, and 0.7 to the 19th power is "
@@ -319,8 +319,8 @@ QUESTIONS = (
             ),
             Choice(
                 "Nothing: rectifiers let a positive factor pass.",
-                "They let it pass, and so all the factors multiply, on the way there and "
-                "on the way back.",
+                "They let it pass, on the way back as well, and so the factors of all "
+                "layers multiply.",
                 MYTHS,
             ),
         ),

@@ -164,8 +164,8 @@ QUESTIONS = (
             ),
             Choice(
                 "The standard deviation is too small; multiplying by 5 would cure it.",
-                "Then the mean is 25, the valley is as narrow as ever, and the largest "
-                "stable rate is smaller still.",
+                "Then the mean is 25 and the standard deviation 5: the valley is narrower "
+                "still, and the largest stable rate smaller.",
                 SIZE,
             ),
         ),

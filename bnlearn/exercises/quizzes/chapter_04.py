@@ -325,6 +325,7 @@ QUESTIONS = (
         "gamma-forgotten",
         "gamma-twice",
         "x-hat-term-missing",
+        edit=1,
     ),
     spot(
         "backward-staged",

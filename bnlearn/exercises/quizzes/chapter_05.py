@@ -206,7 +206,7 @@ QUESTIONS = (
         "no-cure",
         "Every batch of training was one recording session with its own large offset, and "
         "the label says who is above the session's mean. In training mode all answers are "
-        "right, in evaluation mode half of them. Which statistics help?",
+        "right, in evaluation mode hardly more than half. Which statistics help?",
         Choice(
             "None",
             "A single value says next to nothing about its label, whatever is subtracted. "
@@ -222,8 +222,8 @@ QUESTIONS = (
             ),
             Choice(
                 "Running ones with a longer memory",
-                "They come closer to the mean over all sessions. But a session lies tens "
-                "of spreads away from it.",
+                "They come closer to the mean over all sessions. But a session typically "
+                "lies ten spreads away from it.",
                 CHEATING,
             ),
             Choice(

@@ -1,4 +1,4 @@
-"""Questions made from exercises: what is wrong with this program?"""
+"""Questions made from exercises: find the mistake in a program."""
 
 import ast
 import inspect
@@ -35,6 +35,8 @@ def spot(identifier: str, mistake: str, *others: str, edit: int = 0) -> Question
     ------
     LookupError
         If there is no such exercise or mistake.
+    ValueError
+        If what another mistake looks like stands in the program as well.
 
     Examples
     --------
@@ -58,7 +60,12 @@ def spot(identifier: str, mistake: str, *others: str, edit: int = 0) -> Question
     wrong = []
     for name in others:
         other = _mistake(exercise, name)
-        why = f"That program would have {_quoted(_lines(exercise, other))}."
+        own = _lines(exercise, other)
+        if set(own) <= set(lines):
+            raise ValueError(
+                f"The lines of {name!r} all stand in the program of {mistake!r}."
+            )
+        why = f"That program would have {_quoted(own)}."
         wrong.append(Choice(other.message, why, other.section))
     return Question(
         f"{identifier}-{mistake}",
