@@ -21,7 +21,7 @@ QUESTIONS = (
     Question(
         "mean-as-a-constant",
         "A trained bias is added, then the batch mean is subtracted. The gradient of the "
-        "bias is computed as if the mean were a constant. What happens, if the outputs "
+        "bias is computed as if the mean were a constant. What happens if the outputs "
         "are too low on average?",
         Choice(
             "The bias grows without end, and the loss stays.",

@@ -40,14 +40,18 @@ div.text_html:has(> #ID) {{ background: transparent !important; padding: 0; }}
   margin: 0; }}
 #ID .MCButton.correctButton, #ID .MCButton.incorrectButton {{ color: {PAPER}; }}
 #ID .MCButton input {{ position: absolute; opacity: 0; width: 1px; height: 1px; }}
-#ID .MCButton:focus-within {{ outline: 3px solid {FOCUS}; outline-offset: 1px; }}
+#ID .MCButton:focus-within {{ outline: 3px solid {FOCUS}; outline-offset: -3px;
+  box-shadow: inset 0 0 0 5px {INK}; }}
 #ID .Feedback {{ background: {PAPER}; font-size: 1rem; text-align: left;
   border-radius: inherit; padding: 0.5rem 0.7rem; border: 1px solid #767676;
   border-left: 8px solid; }}
 #ID .Feedback:empty {{ display: none; }}
 """
-# What a reader of the page hears: that choices belong together, and what was said.
-SPOKEN = """
+# For those who hear the page: which choices belong together, and what was said. For
+# those who use keys: the arrows belong to the choices, which JupyterLab would take away.
+ACCESS = """
+document.getElementById("ID")
+  .addEventListener("keydown", event => event.stopPropagation());
 for (const box of document.querySelectorAll("#ID .Answer")) {
   box.setAttribute("role", "radiogroup");
   box.setAttribute("aria-labelledby", box.previousSibling.id);
@@ -97,5 +101,5 @@ def page_and_script(chapter: str) -> tuple[str, str]:
     script = renderer.build_script(prefix, static, url, name, load_js=True)
     made_by = f"JupyterQuiz {__version__}, copyright John M. Shea, MIT License"
     # The parameter hides MathJax from the script inside.
-    inside = f"{script}{SPOKEN.replace('ID', name)}"
+    inside = f"{script}{ACCESS.replace('ID', name)}"
     return page, f"/* {made_by} */\n(function (MathJax) {{\n{inside}}})();\n"
