@@ -301,7 +301,7 @@ def test_quiz_works_in_a_browser(browser, tmp_path, chapter):
             assert str(choice.section) in said
         if question.code:
             assert box.locator(".QuizCode").inner_text() == question.code
-    tab.evaluate("document.onkeydown = () => { throw Error('a key got out'); }")
+    tab.evaluate("() => { document.onkeydown = () => { throw Error('a key'); }; }")
     first = boxes.first
     first.get_by_role("radio").first.focus()
     tab.keyboard.press("Space")
