@@ -5,7 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Callable
 
-__all__ = ["show_source", "source"]
+__all__ = ["quiz", "show_source", "source"]
 
 
 def source(thing: Callable) -> str:
@@ -28,3 +28,28 @@ def show_source(*things: Callable) -> object:
 
     blocks = "\n\n".join(source(thing) for thing in things)
     return Markdown(f"```python\n{blocks}\n```")
+
+
+def quiz(chapter: str) -> None:
+    """Show the quiz of a chapter in a notebook: choose, and read why.
+
+    The output holds all that it needs, also in a page that is made from it. Its script
+    is some 50 kB, so that one quiz a page is enough.
+
+    Parameters
+    ----------
+    chapter : str
+        Its two digits, such as ``"02"``.
+
+    Raises
+    ------
+    LookupError
+        If there is no such quiz.
+    """
+    from IPython.display import HTML, Javascript, display
+
+    from bnlearn.exercises.quizzes.display import page_and_script
+
+    page, script = page_and_script(chapter)
+    display(HTML(page))
+    display(Javascript(script))

@@ -36,6 +36,7 @@ REST = [
     "hypothesis",
     "ipykernel",
     "jupyterlab",
+    "jupyterquiz",
     "jupytext",
     "nbclient",
     "nbformat",
