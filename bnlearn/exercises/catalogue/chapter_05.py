@@ -220,7 +220,7 @@ AMONG.mistake(
 # One line for each feature -----------------------------------------------------------
 
 
-def scale_and_shift(running_mean, running_var, gamma, beta, eps):
+def folded_statistics(running_mean, running_var, gamma, beta, eps):
     """Turn a batch norm layer in evaluation mode into y = scale * x + shift.
 
     Parameters
@@ -250,7 +250,7 @@ def line_arguments(rng, x):
 
 SHIFT = "shift = beta - scale * running_mean"
 LINE = Exercise(
-    identifier="scale-and-shift",
+    identifier="folded-statistics",
     title="What is left of the layer in use",
     section=Section(PAGE, BELONG),
     difficulty=1,
@@ -259,7 +259,7 @@ LINE = Exercise(
         "In evaluation mode the layer is one straight line for each feature. Compute its "
         "two numbers once, so that a prediction needs one product and one sum."
     ),
-    reference=scale_and_shift,
+    reference=folded_statistics,
     outputs=("scale", "shift"),
     families=(
         Family("some features", (7, 3)),
