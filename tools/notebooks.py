@@ -191,8 +191,8 @@ def execute(notebook, folder, *, seed=0, timeout=600):
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
-    with tempfile.TemporaryDirectory() as folder:  # what the user did is not touched
-        progress = {"BNLEARN_PROGRESS_FILE": str(Path(folder, "progress.json"))}
+    with tempfile.TemporaryDirectory() as other:  # what the user did is not touched
+        progress = {"BNLEARN_PROGRESS_FILE": str(Path(other, "progress.json"))}
         client.execute(env=kernel_environment(seed) | progress)
     # The kernel reports its exact Python version, which would differ in every clone.
     notebook.metadata["language_info"] = {"name": "python"}

@@ -189,7 +189,7 @@ STANDARDISE = Exercise(
 )
 STANDARDISE.mistake(
     "eps-outside",
-    "eps stands outside the root: it is added to the variance.",
+    "eps stands outside the root: it belongs inside, added to the variance.",
     {"np.sqrt(var + eps)": "(np.sqrt(var) + eps)"},
     heading=QUIET,
 )
@@ -286,7 +286,7 @@ STANDARDISE.mistake(
     },
 )
 STANDARDISE.mistake(
-    "eps-as-bound",
+    "eps-as-floor",
     "eps is added to every variance: it is not a lower bound.",
     {"var + eps": "np.maximum(var, eps)"},
     heading=QUIET,
@@ -705,7 +705,7 @@ ANY_SHAPE.mistake(
 )
 ANY_SHAPE.mistake(
     "eps-outside",
-    "eps stands outside the root: it is added to the variance.",
+    "eps stands outside the root: it belongs inside, added to the variance.",
     {"np.sqrt(var + eps)": "(np.sqrt(var) + eps)"},
     heading=QUIET,
 )

@@ -1627,7 +1627,7 @@ TRAIN_EVAL.mistake(
 )
 TRAIN_EVAL.mistake(
     "eps-outside",
-    "eps stands outside the root: it is added to the variance.",
+    "eps stands outside the root: it belongs inside, added to the variance.",
     {"np.sqrt(var.reshape(column) + eps)": "(np.sqrt(var.reshape(column)) + eps)"},
     heading=BELONG,
 )
@@ -1890,7 +1890,7 @@ ALONE.mistake(
 )
 ALONE.mistake(
     "eps-outside",
-    "eps stands outside the root: it is added to the variance.",
+    "eps stands outside the root: it belongs inside, added to the variance.",
     in_both("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
     in_training("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
     in_evaluation("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
