@@ -713,7 +713,6 @@ PARAMETERS.mistake(
 PARAMETERS.mistake(
     "upstream-centred",
     "The mean of dout is subtracted: that belongs to the gradient of x.",
-    {"(dout * x_hat)": "((dout - dout.mean(axis=axes, keepdims=True)) * x_hat)"},
     {
         "    dgamma =": "    dout = dout - dout.mean(axis=axes, keepdims=True)\n    dgamma =",
     },
@@ -823,6 +822,7 @@ MERGE.mistake(
     "beta-unweighted",
     "beta passes through the layer as well: it has to be multiplied by weight.",
     {"weight @ beta + bias": "beta + bias"},
+    {"weight @ beta + bias": "bias + beta"},
     {"weight @ beta + bias": "beta.sum() + bias"},
     {"weight @ beta + bias": "beta.mean() + bias"},
 )
@@ -832,7 +832,6 @@ MERGE.mistake(
     {"weight @ beta + bias": "weight * beta + bias"},
     {"weight @ beta + bias": "weight * beta + bias[:, None]"},
     {"weight @ beta + bias": "(weight * beta).mean(axis=1) + bias"},
-    {"weight @ beta + bias": "(weight * beta).sum(axis=0) + bias"},
     {"weight @ beta + bias": "(weight * beta).sum() + bias"},
 )
 MERGE.mistake(
@@ -865,8 +864,6 @@ MERGE.mistake(
 MERGE.mistake(
     "bias-scaled",
     "The old bias is scaled as well: it is added after everything else.",
-    {"weight @ beta + bias": "weight @ beta + bias * gamma"},
-    {"weight @ beta + bias": "weight @ (beta + bias)"},
     {"weight @ beta + bias": "weight @ beta * bias"},
     {"weight @ beta + bias": "weight @ beta + bias * gamma.mean()"},
 )
@@ -1368,7 +1365,6 @@ FLOOR.mistake(
     "The share of the class and that of all others have changed places.",
     {HIGH: "np.sqrt(shares / (1 - shares))", LOW: "-np.sqrt((1 - shares) / shares)"},
     {HIGH: "np.sqrt(shares / (1 - shares))"},
-    {LOW: "-np.sqrt((1 - shares) / shares)"},
 )
 FLOOR.mistake(
     "low-is-zero",
