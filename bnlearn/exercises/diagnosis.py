@@ -6,6 +6,7 @@ strong evidence, so nothing is named that merely resembles.
 """
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -63,10 +64,12 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
         if not all(case.comparison.right[k] for case in cases)
     ]
     best: dict[int, dict[tuple, Candidate]] = {k: {} for k in wrong}
-    for candidates, least in stages(exercise):
-        rest = [k for k in wrong if not best[k]]
-        if rest:
-            best |= _best(candidates, cases, rest, least)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of programs that nobody has written
+        for candidates, least in stages(exercise):
+            rest = [k for k in wrong if not best[k]]
+            if rest:
+                best |= _best(candidates, cases, rest, least)
     found: dict[tuple, list[str]] = {}
     for k in wrong:
         # A mistake that explains several outputs is likelier than one for each.

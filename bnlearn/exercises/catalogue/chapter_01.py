@@ -97,8 +97,10 @@ SIZE.mistake(
 )
 SIZE.mistake(
     "weights-not-squared",
-    "The weights below the line are not squared.",
+    "The squares are missing: this is a sum or a mean of the weights.",
     {"(weights**2).sum()": "weights.sum()"},
+    {"weights.sum() ** 2 / (weights**2).sum()": "weights.mean()"},
+    {"weights.sum() ** 2 / (weights**2).sum()": "weights.mean() * 1.0 / weights.max()"},
 )
 SIZE.mistake(
     "mean-for-sum",
@@ -156,6 +158,22 @@ SIZE.mistake(
             "p = weights[weights > 0] / weights.sum()\n"
             "    return np.exp(-(p * np.log(p)).sum())"
         )
+    },
+)
+SIZE.mistake(
+    "variation-wrong",
+    "The spread of the weights comes in wrongly: its square, divided by n, belongs here.",
+    {
+        "weights.sum() ** 2 / (weights**2).sum()": "len(weights) / (1 + weights.std() / weights.mean())"
+    },
+    {
+        "weights.sum() ** 2 / (weights**2).sum()": "len(weights) / (1 + weights.var(ddof=1) / weights.mean() ** 2)"
+    },
+    {
+        "weights.sum() ** 2 / (weights**2).sum()": "len(weights) / (1 + weights.var() / weights.mean())"
+    },
+    {
+        "weights.sum() ** 2 / (weights**2).sum()": "len(weights) * (1 - weights.var() / weights.mean() ** 2)"
     },
 )
 
@@ -315,6 +333,33 @@ RATIO.mistake(
     {"q / (1 - q)": "(q / (1 - q)) ** 2"},
     {"q / (1 - q) * n_train / n_use": "(q / (1 - q) * n_train / n_use) ** 2"},
 )
+RATIO.mistake(
+    "sizes-twice",
+    "The sizes come in twice: once takes them out.",
+    {"q / (1 - q) * n_train / n_use": "q / (1 - q) * (n_train / n_use) ** 2"},
+    {"q / (1 - q) * n_train / n_use": "q / (1 - q) * (n_use / n_train) ** 2"},
+)
+RATIO.mistake(
+    "clipped",
+    "Large weights are cut off: they were asked for as they come out.",
+    {
+        "return q / (1 - q) * n_train / n_use": "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, 1.0)"
+    },
+    {
+        "return q / (1 - q) * n_train / n_use": "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, w.mean())"
+    },
+    {
+        "return q / (1 - q) * n_train / n_use": "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, np.median(w))"
+    },
+)
+RATIO.mistake(
+    "guarded",
+    "Something is added below the line: q is never 1 here.",
+    {"(1 - q)": "(1 - q + 1e-3)"},
+    {"(1 - q)": "(1 - q + 1e-4)"},
+    {"(1 - q)": "(1 - q + 1e-5)"},
+    {"(1 - q)": "(1 - q + 1e-6)"},
+)
 
 
 # The weighted loss -------------------------------------------------------------------
@@ -423,7 +468,7 @@ LOSS.mistake(
 )
 LOSS.mistake(
     "exponent-on-average",
-    "The result is raised to the exponent: each weight has to be, for itself.",
+    "A sum is raised to the exponent: each weight has to be, for itself.",
     {
         "weights**exponent": "weights",
         "(powers * losses).sum() / powers.sum()": (
@@ -435,6 +480,7 @@ LOSS.mistake(
             "(weights * losses).sum() / weights.sum() ** exponent"
         )
     },
+    {"(powers * losses).sum()": "(weights * losses).sum() ** exponent"},
 )
 LOSS.mistake(
     "exponent-reversed",
@@ -500,6 +546,26 @@ LOSS.mistake(
     {"weights**exponent": "weights ** (exponent / 2)"},
     {"(powers * losses)": "(powers * powers * losses)"},
 )
+LOSS.mistake(
+    "mixture",
+    "Weighted and plain values are mixed: the exponent is a power.",
+    {
+        "(powers * losses).sum() / powers.sum()": "exponent * (weights * losses).sum() / weights.sum() + (1 - exponent) * losses.mean()"
+    },
+    {"weights**exponent": "1 + exponent * (weights - 1)"},
+    {"weights**exponent": "1 - exponent + exponent * weights / weights.mean()"},
+    {
+        "(powers * losses).sum() / powers.sum()": "(1 - exponent) * (weights * losses).sum() / weights.sum() + exponent * losses.mean()"
+    },
+)
+LOSS.mistake(
+    "not-added",
+    "One number for each example comes back: they have to be added up.",
+    {"(powers * losses).sum() / powers.sum()": "powers * losses / powers.sum()"},
+    {"(powers * losses).sum() / powers.sum()": "powers * losses"},
+    {"(powers * losses).sum() / powers.sum()": "powers * losses / powers"},
+    {"(powers * losses).sum() / powers.sum()": "powers * losses / powers.mean()"},
+)
 
 
 # The move of the means ---------------------------------------------------------------
@@ -517,7 +583,7 @@ def mean_move(before, after):
     -------
     float
         For each unit the distance between its two means, divided by its standard
-        deviation before (the biased one); averaged over the units.
+        deviation before (the biased one, never 0); averaged over the units.
     """
     distance = np.abs(after.mean(axis=0) - before.mean(axis=0))
     return (distance / before.std(axis=0)).mean()
@@ -582,6 +648,8 @@ MOVE.mistake(
     "not-divided",
     "The moves are not divided by the spread.",
     {" / before.std(axis=0)": ""},
+    {"(distance / before.std(axis=0)).mean()": "np.linalg.norm(distance)"},
+    {"(distance / before.std(axis=0)).mean()": "distance.sum()"},
 )
 MOVE.mistake(
     "variance-for-spread",
@@ -688,11 +756,67 @@ MOVE.mistake(
     {
         "(distance / before.std(axis=0)).mean()": "np.median(distance / before.std(axis=0))"
     },
+    {"(distance / before.std(axis=0)).mean()": "(distance / before.std(axis=0))[0]"},
+    {"(distance / before.std(axis=0)).mean()": "(distance / before.std(axis=0))[-1]"},
+    {"(distance / before.std(axis=0)).mean()": "(distance / before.std(axis=0)).min()"},
 )
 MOVE.mistake(
     "not-averaged",
     "One number for each unit comes back: they have to be averaged.",
     {"(distance / before.std(axis=0)).mean()": "distance / before.std(axis=0)"},
+)
+MOVE.mistake(
+    "each-in-its-own-spread",
+    "Each time has its own unit of measurement: the first spread serves for both.",
+    {
+        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "np.abs(after.mean(axis=0) / after.std(axis=0) - before.mean(axis=0) / before.std(axis=0))",
+        "distance / before.std(axis=0)": "distance",
+    },
+)
+MOVE.mistake(
+    "mean-for-spread",
+    "The moves are divided by a mean: the unit is the spread.",
+    {"distance / before.std(axis=0)": "distance / np.abs(before.mean(axis=0))"},
+    {"distance / before.std(axis=0)": "distance / before.mean(axis=0)"},
+)
+MOVE.mistake(
+    "eps-added",
+    "Something is added to the spread, which is never zero here.",
+    {" / before.std(axis=0)": " / (before.std(axis=0) + 1e-3)"},
+    {" / before.std(axis=0)": " / (before.std(axis=0) + 1e-4)"},
+    {" / before.std(axis=0)": " / (before.std(axis=0) + 1e-5)"},
+    {" / before.std(axis=0)": " / (before.std(axis=0) + 1e-6)"},
+    {" / before.std(axis=0)": " / (before.std(axis=0) + 1e-7)"},
+    {" / before.std(axis=0)": " / (before.std(axis=0) + 1e-8)"},
+    {" / before.std(axis=0)": " / np.sqrt(before.var(axis=0) + 1e-3)"},
+    {" / before.std(axis=0)": " / np.sqrt(before.var(axis=0) + 1e-5)"},
+)
+MOVE.mistake(
+    "median-for-mean",
+    "Medians are compared: D is about means.",
+    {
+        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "np.abs(np.median(after, axis=0) - np.median(before, axis=0))"
+    },
+)
+MOVE.mistake(
+    "standard-error",
+    "The spread is divided by the root of m: D is no test of a difference.",
+    {"before.std(axis=0)": "(before.std(axis=0) / np.sqrt(len(before)))"},
+)
+MOVE.mistake(
+    "spreads-compared",
+    "The spreads are compared: D is about the means.",
+    {
+        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "np.abs(after.std(axis=0) - before.std(axis=0))"
+    },
+    {
+        "(distance / before.std(axis=0)).mean()": "(after.std(axis=0) / before.std(axis=0)).mean()"
+    },
+)
+MOVE.mistake(
+    "before-forgotten",
+    "The mean before is not subtracted.",
+    {" - before.mean(axis=0)": ""},
 )
 
 
@@ -801,7 +925,7 @@ LINE.mistake(
 )
 LINE.mistake(
     "weights-once",
-    "The weights are in one of the two sums of the slope only.",
+    "The weights are not everywhere: they belong to whole errors, on both sides.",
     {"(w * (x - mean_x) ** 2).sum()": "((x - mean_x) ** 2).sum()"},
     {"(w * (x - mean_x) ** 2).sum()": "((x - mean_x) ** 2).mean()"},
     {"(w * (x - mean_x) * (y - mean_y)).sum()": "((x - mean_x) * (y - mean_y)).sum()"},
@@ -809,6 +933,24 @@ LINE.mistake(
     {
         "(w * (x - mean_x) * (y - mean_y)).sum()": "((x - mean_x) * (y - mean_y)).sum()",
         "(w * (x - mean_x) ** 2).sum()": "((x - mean_x) ** 2).sum()",
+    },
+    {
+        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.lstsq(root[:, None] * design, y, rcond=None)[0])"
+    },
+    {
+        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.lstsq(weights[:, None] * design, y, rcond=None)[0])"
+    },
+    {
+        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.solve((design.T * weights) @ design, design.T @ y))"
+    },
+    {
+        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.solve(design.T @ design, (design.T * weights) @ y))"
+    },
+    {
+        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.lstsq(design, root * y, rcond=None)[0])"
+    },
+    {
+        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.lstsq(design, weights * y, rcond=None)[0])"
     },
 )
 LINE.mistake(
@@ -821,7 +963,6 @@ LINE.mistake(
 LINE.mistake(
     "weights-on-data",
     "x and y themselves are multiplied: it is the errors that have weights.",
-    {"w = weights": "x, y, w = weights * x, weights * y, 0 * weights + 1\n    w = w"},
     {
         "w = weights / weights.sum()": (
             "w = np.ones(len(x)) / len(x)\n    x, y = weights * x, weights * y"
@@ -887,6 +1028,16 @@ LINE.mistake(
     {"mean_y - slope * mean_x": "mean_y - mean_x"},
     {"mean_y - slope * mean_x": "mean_x - slope * mean_y"},
     {"mean_y - slope * mean_x": "mean_y - mean_x / slope"},
+)
+LINE.mistake(
+    "best-half",
+    "Examples are dropped by their weight: each counts as much as its weight says.",
+    {
+        "w = weights / weights.sum()": "keep = weights >= np.median(weights)\n    x, y, w = x[keep], y[keep], np.ones(keep.sum()) / keep.sum()"
+    },
+    {
+        "w = weights / weights.sum()": "keep = weights > weights.mean()\n    x, y, w = x[keep], y[keep], np.ones(keep.sum()) / keep.sum()"
+    },
 )
 
 
@@ -1086,6 +1237,25 @@ SURPRISE.mistake(
     {"np.prod(w - rate * slopes)": "np.sum(w - rate * slopes)"},
     {"np.prod(w) - rate": "np.sum(w) - rate"},
 )
+SURPRISE.mistake(
+    "values-for-changes",
+    "What y becomes by each weight alone is put together, not how much it falls.",
+    {"np.prod(w) - rate * (slopes**2).sum()": "np.prod(np.prod(w) - rate * slopes**2)"},
+    {"np.prod(w) - rate * (slopes**2).sum()": "np.sum(np.prod(w) - rate * slopes**2)"},
+)
+SURPRISE.mistake(
+    "root-taken",
+    "The root of the sum of squares is a length: each weight makes a promise of its own.",
+    {
+        "np.prod(w) - rate * (slopes**2).sum()": "np.prod(w) - rate * np.linalg.norm(slopes)"
+    },
+)
+SURPRISE.mistake(
+    "square-lowered",
+    "The derivatives are those of y squared: it is y that becomes smaller.",
+    {"    promised =": "    slopes = 2 * np.prod(w) * slopes\n    promised ="},
+    {"    promised =": "    slopes = np.prod(w) * slopes\n    promised ="},
+)
 
 
 # A shift, or chance? -----------------------------------------------------------------
@@ -1237,6 +1407,16 @@ CHANCE.mistake(
         "/ comb(n, k)": "* 1.0",
         "min(k, t)": "n",
     },
+    {
+        "comb(t, j) * comb(n - t, k - j) for": "comb(n, j) * 0.5**n for",
+        "/ comb(n, k)": "* 1.0",
+        "min(k, t)": "n",
+    },
+    {
+        "comb(t, j) * comb(n - t, k - j) for": "comb(t, j) * 0.5**t for",
+        "/ comb(n, k)": "* 1.0",
+        "min(k, t)": "t",
+    },
 )
 CHANCE.mistake(
     "two-sided",
@@ -1261,4 +1441,26 @@ CHANCE.mistake(
     {"ways / comb(n, k)": "hits / t"},
     {"ways / comb(n, k)": "hits / n"},
     {"ways / comb(n, k)": "float((said == truth).mean())"},
+)
+CHANCE.mistake(
+    "sum-too-far",
+    "The sum runs too far: there are not so many hits to be had.",
+    {"range(hits, min(k, t) + 1)": "range(hits, t + 1)"},
+    {"range(hits, min(k, t) + 1)": "range(hits, n + 1)"},
+    {
+        "comb(t, j) * comb(n - t, k - j)": "comb(k, j) * comb(n - k, t - j)",
+        "min(k, t)": "k",
+        "/ comb(n, k)": "/ comb(n, t)",
+    },
+    {
+        "comb(t, j) * comb(n - t, k - j)": "comb(k, j) * comb(n - k, t - j)",
+        "min(k, t)": "n",
+        "/ comb(n, k)": "/ comb(n, t)",
+    },
+)
+CHANCE.mistake(
+    "rest-from-all",
+    "The inputs that are no hits are chosen from those that are not from use.",
+    {"comb(n - t, k - j)": "comb(n, k - j)"},
+    {"comb(n - t, k - j)": "comb(n - j, k - j)"},
 )

@@ -105,11 +105,17 @@ SECOND_STEP.mistake(
         "gamma.reshape(column) * x_hat": "x_hat @ np.diag(gamma)",
         "+ beta.reshape(column)": "+ beta",
     },
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "(x_hat.T * gamma + beta).T"
+    },
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "(x_hat.T * gamma).T + beta"
+    },
     heading=SHAPES,
 )
 SECOND_STEP.mistake(
-    "four-axes-only",
-    "The shape given to gamma and beta fits images only: a matrix has fewer axes.",
+    "one-shape-only",
+    "The shape given to gamma and beta fits one kind of input: x_hat may have any.",
     {"(-1,) + (1,) * (x_hat.ndim - 2)": "(1, -1, 1, 1)"},
     {"(-1,) + (1,) * (x_hat.ndim - 2)": "(-1, 1, 1)"},
     {
@@ -118,12 +124,27 @@ SECOND_STEP.mistake(
             " if x_hat.ndim == 4 else gamma * x_hat + beta"
         )
     },
+    {"(-1,) + (1,) * (x_hat.ndim - 2)": "(-1, 1)"},
+    {"(-1,) + (1,) * (x_hat.ndim - 2)": "(1, -1)"},
+    {"(-1,) + (1,) * (x_hat.ndim - 2)": "(1, -1, 1)"},
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "gamma[:, None, None] * x_hat + beta[:, None, None] if x_hat.ndim > 2 else gamma * x_hat + beta"
+    },
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "gamma[None, :, None, None] * x_hat + beta[None, :, None, None] if x_hat.ndim > 2 else gamma * x_hat + beta"
+    },
     heading=SHAPES,
 )
 SECOND_STEP.mistake(
     "per-example",
     "gamma and beta run along axis 0: there is one pair per feature, not per example.",
     {"(-1,) + (1,) * (x_hat.ndim - 2)": "(-1,) + (1,) * (x_hat.ndim - 1)"},
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.array([g * row + b for g, row, b in zip(gamma, x_hat, beta)])"
+    },
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.array([gamma[c] * x_hat[c] + beta[c] for c in range(len(gamma))])"
+    },
     heading=SHAPES,
 )
 SECOND_STEP.mistake(
@@ -136,6 +157,14 @@ SECOND_STEP.mistake(
             "np.expand_dims(np.tensordot(x_hat, gamma, (1, 0)), 1)"
         )
     },
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.dot(gamma, x_hat) + beta"
+    },
+    {"gamma.reshape(column) * x_hat + beta.reshape(column)": "gamma @ x_hat + beta"},
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.dot(x_hat, gamma) + beta"
+    },
+    {"gamma.reshape(column) * x_hat + beta.reshape(column)": "x_hat @ gamma + beta"},
     heading=SHAPES,
 )
 SECOND_STEP.mistake(
@@ -237,6 +266,17 @@ SECOND_STEP.mistake(
         }
         for eps in ("1e-5", "1e-8", "1e-3")
     ),
+)
+SECOND_STEP.mistake(
+    "features-first",
+    "The features have come to the front: the output has the axes of x_hat.",
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.array([gamma[c] * x_hat[:, c] + beta[c] for c in range(len(gamma))])"
+    },
+    {
+        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.concatenate([gamma[c] * x_hat[:, c] + beta[c] for c in range(len(gamma))])"
+    },
+    heading=SHAPES,
 )
 
 
@@ -360,6 +400,10 @@ PAIR.mistake(
     "This writes normalization itself as a scale and a shift: its inverse is asked for.",
     {ROOT: f"1 / {ROOT}", BETA: "beta = -x.mean(axis=axes) * gamma"},
     {ROOT: f"1 / {ROOT}", BETA: "beta = -x.mean(axis=axes)"},
+    {
+        "np.sqrt(x.var(axis=axes) + eps)": "1 / x.std(axis=axes)",
+        "beta = x.mean(axis=axes)": "beta = -x.mean(axis=axes) * gamma",
+    },
 )
 PAIR.mistake(
     "statistics-of-output",
@@ -404,6 +448,8 @@ PAIR.mistake(
         "(0, *range(2, x.ndim))": "tuple(range(2, x.ndim))",
         "return gamma, beta": "return gamma.mean(axis=0), beta.mean(axis=0)",
     },
+    {"(0, *range(2, x.ndim))": "(2, 3)"},
+    {"(0, *range(2, x.ndim))": "(-2, -1)"},
     heading=SHAPES,
 )
 PAIR.mistake(
@@ -416,6 +462,8 @@ PAIR.mistake(
     "channels-last",
     "The last axis is taken for the features: here they are on axis 1.",
     {"(0, *range(2, x.ndim))": "tuple(range(x.ndim - 1))"},
+    {"(0, *range(2, x.ndim))": "(0, 1, 2) if x.ndim == 4 else 0"},
+    {"(0, *range(2, x.ndim))": "(0, 1, 2)"},
     heading=SHAPES,
 )
 PAIR.mistake(
@@ -423,6 +471,34 @@ PAIR.mistake(
     "The axes are those of images: a matrix and sequences have fewer.",
     {"(0, *range(2, x.ndim))": "(0, 2, 3)"},
     {"(0, *range(2, x.ndim))": "(0, 2, 3) if x.ndim == 4 else 0"},
+    heading=SHAPES,
+)
+PAIR.mistake(
+    "power-wrong",
+    "The power is wrong: gamma is the root of the variance plus eps.",
+    {"np.sqrt(x.var(axis=axes) + eps)": "np.sqrt(x.std(axis=axes) + eps)"},
+    {"np.sqrt(x.var(axis=axes) + eps)": "(x.var(axis=axes) + eps) ** 2"},
+    {"np.sqrt(x.var(axis=axes) + eps)": "np.sqrt(x.std(axis=axes))"},
+    {"np.sqrt(x.var(axis=axes) + eps)": "x.var(axis=axes) ** 2"},
+    {"np.sqrt(x.var(axis=axes) + eps)": "(x.std(axis=axes) + eps) ** 2"},
+)
+PAIR.mistake(
+    "reshape-mixes",
+    "The reshape mixes features: the axis of the features has to be moved first.",
+    {"    axes =": "    x = x.reshape(-1, x.shape[1])\n    axes ="},
+    {"    axes =": "    x = x.reshape(x.shape[1], -1).T\n    axes ="},
+    heading=SHAPES,
+)
+PAIR.mistake(
+    "variances-averaged",
+    "Roots or variances of parts are averaged: what the means of the parts differ by is lost.",
+    {"x.var(axis=axes)": "x.var(axis=0).reshape(x.shape[1], -1).mean(axis=1)"},
+    {
+        "np.sqrt(x.var(axis=axes) + eps)": "x.std(axis=0).reshape(x.shape[1], -1).mean(axis=1)"
+    },
+    {
+        "np.sqrt(x.var(axis=axes) + eps)": "np.sqrt(x.var(axis=0) + eps).reshape(x.shape[1], -1).mean(axis=1)"
+    },
     heading=SHAPES,
 )
 
@@ -525,12 +601,16 @@ SPREAD.mistake(
     "gamma multiplies deviations, not variances: it stands outside the root.",
     {"np.abs(gamma) *": "np.sqrt(np.abs(gamma)) *"},
     {"np.abs(gamma) *": "gamma**2 *"},
+    {"np.abs(gamma) *": "np.sqrt(gamma) *"},
+    {"np.abs(gamma) * np.sqrt(var": "np.sqrt(gamma**4 * var"},
 )
 SPREAD.mistake(
     "not-normalised",
     "The division by the standard deviation of the batch is missing.",
     {"var / (var + eps)": "var"},
     {"var / (var + eps)": "var + eps"},
+    {"np.sqrt(var / (var + eps))": "var"},
+    {"np.sqrt(var / (var + eps))": "(var + eps)"},
 )
 SPREAD.mistake(
     "input-spread-forgotten",
@@ -567,7 +647,8 @@ def parameter_gradients(dout, x_hat):
     dout : ndarray, shape (N, C, ...)
         The upstream gradient, that of y.
     x_hat : ndarray, shape (N, C, ...)
-        The standardised batch: a matrix (N, C), images (N, C, H, W), and so on.
+        The standardised batch (by which statistics, does not matter): a matrix
+        (N, C), images (N, C, H, W), and so on.
 
     Returns
     -------
@@ -587,6 +668,13 @@ def affine(dout, x_hat, gamma=None, beta=None):
     return y if beta is None else y + beta.reshape(column)
 
 
+def nearly_standardised(rng, x):
+    """Standardise by statistics that are not quite those of the batch."""
+    column = (-1,) + (1,) * (x.ndim - 2)
+    off = rng.uniform(0.2, 0.4, x.shape[1]).reshape(column)
+    return (standardised(x, 0.05) + off).astype(x.dtype)
+
+
 PARAMETERS = Exercise(
     identifier="parameter-gradients",
     title="What gamma and beta learn from",
@@ -600,7 +688,7 @@ PARAMETERS = Exercise(
     reference=parameter_gradients,
     outputs=("dgamma", "dbeta"),
     families=ANY_SHAPE,
-    arguments=lambda rng, x: (like(rng, x), standardised(x, 0.05).astype(x.dtype)),
+    arguments=lambda rng, x: (like(rng, x), nearly_standardised(rng, x)),
     small=SMALL,
     gradients={"dgamma": "gamma", "dbeta": "beta"},
     forward=affine,
@@ -687,6 +775,15 @@ PARAMETERS.mistake(
         "(dout * x_hat)": "x_hat",
         "dout.sum(axis=axes)": "np.ones_like(dout).sum(axis=axes)",
     },
+    {
+        "(dout * x_hat).sum(axis=axes)": "x_hat.sum(axis=axes)",
+        "dbeta = dout.sum(axis=axes)": "dbeta = np.ones(x_hat.shape[1])",
+    },
+    {"dbeta = dout.sum(axis=axes)": "dbeta = np.ones(x_hat.shape[1])"},
+    {
+        "(dout * x_hat)": "x_hat",
+        "dbeta = dout.sum(axis=axes)": "dbeta = np.zeros(x_hat.shape[1])",
+    },
 )
 PARAMETERS.mistake(
     "x-hat-forgotten",
@@ -704,6 +801,9 @@ PARAMETERS.mistake(
     {"(dout * x_hat).sum(axis=axes)": "dout.sum(axis=axes) * x_hat.sum(axis=axes)"},
     {"(dout * x_hat).sum(axis=axes)": "dout.sum(axis=axes) * x_hat.mean(axis=axes)"},
     {"(dout * x_hat).sum(axis=axes)": "dout.mean(axis=axes) * x_hat.sum(axis=axes)"},
+    {"(dout * x_hat).sum(axis=axes)": "dout.sum() * x_hat.sum(axis=axes)"},
+    {"(dout * x_hat).sum(axis=axes)": "dout.sum(axis=axes) * x_hat.sum()"},
+    {"(dout * x_hat).sum(axis=axes)": "dout.mean(axis=axes) * x_hat.mean(axis=axes)"},
 )
 PARAMETERS.mistake(
     "swapped",
@@ -716,6 +816,7 @@ PARAMETERS.mistake(
     {
         "    dgamma =": "    dout = dout - dout.mean(axis=axes, keepdims=True)\n    dgamma =",
     },
+    {"(dout * x_hat)": "((dout - dout.mean(axis=axes, keepdims=True)) * x_hat)"},
 )
 PARAMETERS.mistake(
     "divided-by-x-hat",
@@ -727,6 +828,32 @@ PARAMETERS.mistake(
     "A square comes in: the gradient is linear in dout and in x_hat.",
     {"(dout * x_hat)": "(dout * x_hat**2)"},
     {"(dout * x_hat)": "(dout**2 * x_hat)"},
+)
+PARAMETERS.mistake(
+    "matrix-product",
+    "A matrix product mixes features: each meets its own column only.",
+    {"(dout * x_hat).sum(axis=axes)": "x_hat.T @ dout"},
+    {"(dout * x_hat).sum(axis=axes)": "dout.T @ x_hat"},
+    {"(dout * x_hat).sum(axis=axes)": "dout @ x_hat.T"},
+    {"(dout * x_hat).sum(axis=axes)": "x_hat @ dout.T"},
+    {"(dout * x_hat).sum(axis=axes)": "dout @ x_hat"},
+    {"(dout * x_hat).sum(axis=axes)": "np.dot(x_hat.T, dout)"},
+    {"(dout * x_hat).sum(axis=axes)": "np.dot(dout.T, x_hat)"},
+    {"(dout * x_hat).sum(axis=axes)": "np.dot(dout, x_hat)"},
+    heading=SHAPES,
+)
+PARAMETERS.mistake(
+    "reshape-mixes",
+    "The reshape mixes features: the axis of the features has to be moved first.",
+    {
+        "(dout * x_hat).sum(axis=axes)": "(dout * x_hat).reshape(-1, x_hat.shape[1]).sum(axis=0)",
+        "dout.sum(axis=axes)": "dout.reshape(-1, x_hat.shape[1]).sum(axis=0)",
+    },
+    {
+        "(dout * x_hat).sum(axis=axes)": "(dout * x_hat).reshape(x_hat.shape[1], -1).sum(axis=1)",
+        "dout.sum(axis=axes)": "dout.reshape(x_hat.shape[1], -1).sum(axis=1)",
+    },
+    heading=SHAPES,
 )
 
 
@@ -799,9 +926,10 @@ MERGE = Exercise(
 )
 MERGE.mistake(
     "rows-for-columns",
-    "The rows are multiplied: a feature of x_hat meets a column of weight.",
+    "Features meet rows of weight: each of them has a column.",
     {"weight * gamma": "weight * gamma[:, None]"},
     {"weight * gamma": "np.diag(gamma) @ weight"},
+    {"weight @ beta": "beta @ weight"},
 )
 MERGE.mistake(
     "merged-weight-in-bias",
@@ -841,6 +969,7 @@ MERGE.mistake(
     {"weight * gamma": "weight.T * gamma"},
     {"new_weight = weight * gamma": "new_weight = (weight * gamma).T"},
     {"weight * gamma": "weight.T * gamma", "weight @ beta": "weight.T @ beta"},
+    {"weight * gamma": "gamma[:, None] * weight.T"},
 )
 MERGE.mistake(
     "gamma-forgotten",
@@ -880,6 +1009,13 @@ MERGE.mistake(
     {"weight * gamma": "weight * beta", "weight @ beta": "weight @ gamma"},
     {"weight * gamma": "weight * beta"},
     {"weight @ beta": "weight @ gamma"},
+)
+MERGE.mistake(
+    "beta-into-weight",
+    "beta has come into the weight: it does not depend on x_hat.",
+    {"weight * gamma": "weight * gamma + beta"},
+    {"weight * gamma": "weight * (gamma + beta)"},
+    {"weight * gamma": "weight * gamma + beta", "weight @ beta + bias": "bias * 1"},
 )
 
 
@@ -1050,6 +1186,31 @@ RECTIFIER.mistake(
     {"size = np.abs(gamma)": "size = np.sqrt(np.abs(gamma))"},
     {"beta / size": "beta / np.sqrt(size)", "weight * size": "weight * np.sqrt(size)"},
 )
+RECTIFIER.mistake(
+    "absolute-shift",
+    "The shift is made positive: only the sign of gamma is taken care of.",
+    {"beta / size": "np.abs(beta / size)"},
+    {"beta / size": "np.abs(beta)"},
+)
+RECTIFIER.mistake(
+    "zero-for-minus",
+    "The sign is 1 or -1, not 1 or 0.",
+    {"gamma / size": "(gamma > 0) * 1.0"},
+    {"gamma / size": "gamma > 0"},
+    {"gamma / size": "(gamma < 0) * 1.0"},
+)
+RECTIFIER.mistake(
+    "absolute-weight",
+    "The signs of weight are dropped: only gamma has to be positive.",
+    {"weight * size": "np.abs(weight * size)"},
+    {"weight * size": "np.abs(weight)"},
+)
+RECTIFIER.mistake(
+    "matrix-product",
+    "The features are added up: each column of weight is multiplied by its own number.",
+    {"weight * size": "weight @ size"},
+    {"weight * size": "weight @ gamma"},
+)
 
 
 # The gradient of softmax -------------------------------------------------------------
@@ -1165,7 +1326,6 @@ SCORES.mistake(
 SCORES.mistake(
     "saturating-factor",
     "A factor p * (1 - p) has come in: it is not there once the logarithm is taken.",
-    {"return p": "return p * (p - np.round(p - 0.5)) "},
     {
         f"{SUBTRACTED}\n    return p / len(z)": (
             "hot = np.eye(z.shape[1])[t]\n    return (p - hot) * p * (1 - p) / len(z)"
@@ -1173,6 +1333,11 @@ SCORES.mistake(
     },
     {f"{SUBTRACTED}\n    return p / len(z)": "return p * (1 - p) / len(z)"},
     {f"{SUBTRACTED}\n    return p / len(z)": "return -p * (1 - p) / len(z)"},
+    {"p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return p * (1 - p)"},
+    {"p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return -p * (1 - p)"},
+    {
+        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return (p - np.eye(z.shape[1])[t]) * p * (1 - p)"
+    },
 )
 SCORES.mistake(
     "gradient-of-probability",
@@ -1200,6 +1365,15 @@ SCORES.mistake(
             "return -np.eye(z.shape[1])[t] / p / len(z)"
         )
     },
+    {
+        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return -1 / p[np.arange(len(z)), t]"
+    },
+    {
+        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return -1 / p[np.arange(len(z)), t] / len(z)"
+    },
+    {
+        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return -np.eye(z.shape[1])[t] / p"
+    },
 )
 SCORES.mistake(
     "true-class-only",
@@ -1219,6 +1393,12 @@ SCORES.mistake(
             "return np.eye(z.shape[1])[t] * p / len(z)"
         )
     },
+    {
+        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return (p[np.arange(len(z)), t] - 1) / len(z)"
+    },
+    {
+        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return p[np.arange(len(z)), t] - 1"
+    },
 )
 SCORES.mistake(
     "other-classes-only",
@@ -1234,7 +1414,8 @@ SCORES.mistake(
     "all-rows",
     "1 is subtracted from whole columns: every image has one true class.",
     {SUBTRACTED: "p[:, t] -= 1"},
-    {SUBTRACTED: "p -= 1"},
+    {"p[np.arange(len(z)), t] -= 1": "p[t] -= 1"},
+    {"p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z))] -= 1"},
 )
 SCORES.mistake(
     "softmax-forgotten",
@@ -1267,6 +1448,49 @@ SCORES.mistake(
         f"{SUBTRACTED}\n    return p / len(z)": (
             "return -np.log(p)[np.arange(len(z)), t].mean()"
         )
+    },
+)
+SCORES.mistake(
+    "signs-turned",
+    "The signs are turned round: the gradient points to where the loss grows.",
+    {"return p": "return -p"},
+)
+SCORES.mistake(
+    "rows-do-not-line-up",
+    "Maxima or sums of rows meet columns: they need an axis of length 1.",
+    {"p.sum(axis=1, keepdims=True)": "p.sum(axis=1)"},
+    {"z.max(axis=1, keepdims=True)": "z.max(axis=1)"},
+    {", keepdims=True": ""},
+    {
+        "np.exp(z - z.max(axis=1, keepdims=True))": "np.exp(z)",
+        "p.sum(axis=1, keepdims=True)": "p.sum(axis=1)",
+    },
+)
+SCORES.mistake(
+    "class-number",
+    "The number of the class is subtracted: 1 has to be, in its place.",
+    {
+        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return (p - t[:, None]) / len(z)"
+    },
+    {"p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return p - t[:, None]"},
+    {"p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] -= t"},
+)
+SCORES.mistake(
+    "rows-averaged",
+    "The rows are averaged: every image has a row of its own in the gradient.",
+    {"return p / len(z)": "return p.mean(axis=0)"},
+    {"return p / len(z)": "return p.sum(axis=0) / len(z)"},
+    {"return p / len(z)": "return p.sum(axis=0)"},
+    {"return p / len(z)": "return p.mean(axis=1)"},
+)
+SCORES.mistake(
+    "probability-for-one",
+    "The probability is taken away, or multiplied: 1 is subtracted from it.",
+    {"p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] *= -1"},
+    {"p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] = -1"},
+    {"p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] = 1"},
+    {
+        "p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] = 1 - p[np.arange(len(z)), t]"
     },
 )
 
@@ -1347,6 +1571,11 @@ FLOOR.mistake(
     {"    high =": "    shares = 0 * shares + 1 / len(shares)\n    high ="},
     {HIGH: "np.sqrt(len(shares) - 1) + 0 * shares"},
     {LOW: "0 * shares - 1 / np.sqrt(len(shares) - 1)"},
+    {"-np.sqrt(shares / (1 - shares))": "-high / (len(shares) - 1)"},
+    {
+        "np.sqrt((1 - shares) / shares)": "3.0 + 0 * shares",
+        "-np.sqrt(shares / (1 - shares))": "0 * shares - 1 / 3",
+    },
 )
 FLOOR.mistake(
     "root-forgotten",
@@ -1464,4 +1693,20 @@ FLOOR.mistake(
             "shares * np.log(1 + others * np.exp(-high))"
         )
     },
+)
+FLOOR.mistake(
+    "others-high",
+    "The other scores of an image are low: high is the score of the true class only.",
+    {"np.exp(low).sum() - np.exp(low)": "np.exp(high).sum() - np.exp(high)"},
+    {"np.exp(low).sum() - np.exp(low)": "np.exp(high).sum()"},
+)
+FLOOR.mistake(
+    "one-other-class",
+    "One other class stands for all: every one of them is in the softmax.",
+    {"np.exp(low).sum() - np.exp(low)": "np.exp(low)"},
+)
+FLOOR.mistake(
+    "low-share-forgotten",
+    "The mean of the score is not 0: the low value has the rest of the images.",
+    {"-np.sqrt(shares / (1 - shares))": "-high * shares"},
 )
