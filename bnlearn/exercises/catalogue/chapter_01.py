@@ -202,9 +202,10 @@ def importance_weights(q, n_use):
     return q / (1 - q) * n_train / n_use
 
 
-def probabilities(rng, x, times=3.0):
+def probabilities(rng, x, times=3.0, sure=False):
     """Make probabilities, and a number of inputs in use that is not len(x)."""
-    return 1 / (1 + np.exp(-x)), int(times * len(x)) + 1
+    log_odds = np.clip(2 * np.abs(x), 0, 5 - rng.uniform()) if sure else x / 2
+    return 1 / (1 + np.exp(-log_odds)), int(times * len(x)) + 1
 
 
 RATIO = Exercise(
@@ -220,9 +221,10 @@ RATIO = Exercise(
     reference=importance_weights,
     outputs=("weights",),
     families=(
-        Family("many inputs in use", (7,)),
-        Family("few inputs in use", (12,), options={"times": 0.25}),
-        Family("a sure classifier", (9,), offset=2.5),
+        # So far from exact that a small number below the line does no harm.
+        Family("many inputs in use", (7,), rtol=1e-5),
+        Family("few inputs in use", (12,), rtol=1e-5, options={"times": 0.25}),
+        Family("a sure classifier", (9,), rtol=1e-5, options={"sure": True}),
         Family("float32", (8,), dtype="f4"),
     ),
     arguments=probabilities,
@@ -358,7 +360,6 @@ RATIO.mistake(
     {"(1 - q)": "(1 - q + 1e-3)"},
     {"(1 - q)": "(1 - q + 1e-4)"},
     {"(1 - q)": "(1 - q + 1e-5)"},
-    {"(1 - q)": "(1 - q + 1e-6)"},
 )
 
 
