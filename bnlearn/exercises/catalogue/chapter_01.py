@@ -72,17 +72,16 @@ SIZE = Exercise(
         The sum of the weights, squared, divided by the sum of their squares.
     """),
     why=(
-        "The variance of the weighted average is sigma ** 2 times the sum of the squared "
-        "weights, divided by the square of their sum. A plain average of n_eff values "
-        "has the variance sigma ** 2 / n_eff."
+        "The variance of the weighted average is sigma ** 2 times the sum of the "
+        "squared weights, divided by the square of their sum. A plain average of "
+        "n_eff values has the variance sigma ** 2 / n_eff."
     ),
 )
+FRACTION = "weights.sum() ** 2 / (weights**2).sum()"
 SIZE.mistake(
     "upside-down",
     "The fraction is upside down: this is 1 divided by the effective size.",
-    {
-        "weights.sum() ** 2 / (weights**2).sum()": "(weights**2).sum() / weights.sum()**2"
-    },
+    {FRACTION: "(weights**2).sum() / weights.sum()**2"},
 )
 SIZE.mistake(
     "sum-not-squared",
@@ -99,8 +98,8 @@ SIZE.mistake(
     "weights-not-squared",
     "The squares are missing: this is a sum or a mean of the weights.",
     {"(weights**2).sum()": "weights.sum()"},
-    {"weights.sum() ** 2 / (weights**2).sum()": "weights.mean()"},
-    {"weights.sum() ** 2 / (weights**2).sum()": "weights.mean() * 1.0 / weights.max()"},
+    {FRACTION: "weights.mean()"},
+    {FRACTION: "weights.mean() * 1.0 / weights.max()"},
 )
 SIZE.mistake(
     "mean-for-sum",
@@ -124,18 +123,18 @@ SIZE.mistake(
     {"weights.sum() ** 2 /": "1 /"},
     {"weights.sum() ** 2 /": "len(weights) ** 2 /"},
     {"weights.sum() ** 2 /": "len(weights) /"},
-    {"weights.sum() ** 2 / (weights**2).sum()": "len(weights) / (1 + weights.var())"},
+    {FRACTION: "len(weights) / (1 + weights.var())"},
 )
 SIZE.mistake(
     "plain-count",
     "This counts examples: how much their weights differ does not come in.",
-    {"weights.sum() ** 2 / (weights**2).sum()": "float(len(weights))"},
-    {"weights.sum() ** 2 / (weights**2).sum()": "float(np.count_nonzero(weights))"},
+    {FRACTION: "float(len(weights))"},
+    {FRACTION: "float(np.count_nonzero(weights))"},
 )
 SIZE.mistake(
     "largest-weight",
     "The sum is compared with the largest weight alone; all weights matter.",
-    {"weights.sum() ** 2 / (weights**2).sum()": "weights.sum() / weights.max()"},
+    {FRACTION: "weights.sum() / weights.max()"},
     {"(weights**2).sum()": "weights.max() ** 2"},
 )
 SIZE.mistake(
@@ -162,19 +161,11 @@ SIZE.mistake(
 )
 SIZE.mistake(
     "variation-wrong",
-    "The spread of the weights comes in wrongly: its square, divided by n, belongs here.",
-    {
-        "weights.sum() ** 2 / (weights**2).sum()": "len(weights) / (1 + weights.std() / weights.mean())"
-    },
-    {
-        "weights.sum() ** 2 / (weights**2).sum()": "len(weights) / (1 + weights.var(ddof=1) / weights.mean() ** 2)"
-    },
-    {
-        "weights.sum() ** 2 / (weights**2).sum()": "len(weights) / (1 + weights.var() / weights.mean())"
-    },
-    {
-        "weights.sum() ** 2 / (weights**2).sum()": "len(weights) * (1 - weights.var() / weights.mean() ** 2)"
-    },
+    "The spread of the weights comes in wrongly: its square belongs here.",
+    {FRACTION: "len(weights) / (1 + weights.std() / weights.mean())"},
+    {FRACTION: "len(weights) / (1 + weights.var(ddof=1) / weights.mean() ** 2)"},
+    {FRACTION: "len(weights) / (1 + weights.var() / weights.mean())"},
+    {FRACTION: "len(weights) * (1 - weights.var() / weights.mean() ** 2)"},
 )
 
 
@@ -240,11 +231,12 @@ RATIO = Exercise(
         p_train.
     """),
     why=(
-        "In the odds the common denominator of Bayes' rule cancels. What is left is the "
-        "ratio of the densities times the ratio of the sample sizes, and the last factor "
-        "takes the sizes out again."
+        "In the odds the common denominator of Bayes' rule cancels. What is left is "
+        "the ratio of the densities times the ratio of the sample sizes, and the last "
+        "factor takes the sizes out again."
     ),
 )
+RESULT = "return q / (1 - q) * n_train / n_use"
 RATIO.mistake(
     "odds-upside-down",
     "The odds are upside down: inputs that look like use must count more.",
@@ -305,21 +297,9 @@ RATIO.mistake(
 RATIO.mistake(
     "rescaled",
     "The weights are rescaled: they were asked for as they come out.",
-    {
-        "return q / (1 - q) * n_train / n_use": (
-            "w = q / (1 - q)\n    return w / w.sum()"
-        )
-    },
-    {
-        "return q / (1 - q) * n_train / n_use": (
-            "w = q / (1 - q)\n    return w / w.mean()"
-        )
-    },
-    {
-        "return q / (1 - q) * n_train / n_use": (
-            "w = q / (1 - q)\n    return w / w.max()"
-        )
-    },
+    {RESULT: ("w = q / (1 - q)\n    return w / w.sum()")},
+    {RESULT: ("w = q / (1 - q)\n    return w / w.mean()")},
+    {RESULT: ("w = q / (1 - q)\n    return w / w.max()")},
 )
 RATIO.mistake(
     "decision-for-probability",
@@ -344,14 +324,12 @@ RATIO.mistake(
 RATIO.mistake(
     "clipped",
     "Large weights are cut off: they were asked for as they come out.",
+    {RESULT: "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, 1.0)"},
+    {RESULT: "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, w.mean())"},
     {
-        "return q / (1 - q) * n_train / n_use": "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, 1.0)"
-    },
-    {
-        "return q / (1 - q) * n_train / n_use": "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, w.mean())"
-    },
-    {
-        "return q / (1 - q) * n_train / n_use": "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, np.median(w))"
+        RESULT: (
+            "w = q / (1 - q) * n_train / n_use\n    return np.minimum(w, np.median(w))"
+        )
     },
 )
 RATIO.mistake(
@@ -424,14 +402,15 @@ LOSS = Exercise(
         With v = weights ** exponent: the sum of v * losses, divided by the sum of v.
     """),
     why=(
-        "Dividing by the sum of the powers makes an average of it: a constant factor in "
-        "the weights stands above and below the line."
+        "Dividing by the sum of the powers makes an average of it: a constant factor "
+        "in the weights stands above and below the line."
     ),
 )
+AVERAGE = "(powers * losses).sum() / powers.sum()"
 LOSS.mistake(
     "divided-by-n",
     "The sum is divided by n: the scale of the weights has to drop out.",
-    {"(powers * losses).sum() / powers.sum()": "(powers * losses).mean()"},
+    {AVERAGE: "(powers * losses).mean()"},
 )
 LOSS.mistake(
     "not-divided",
@@ -472,15 +451,9 @@ LOSS.mistake(
     "A sum is raised to the exponent: each weight has to be, for itself.",
     {
         "weights**exponent": "weights",
-        "(powers * losses).sum() / powers.sum()": (
-            "((powers * losses).sum() / powers.sum()) ** exponent"
-        ),
+        AVERAGE: ("((powers * losses).sum() / powers.sum()) ** exponent"),
     },
-    {
-        "(powers * losses).sum() / powers.sum()": (
-            "(weights * losses).sum() / weights.sum() ** exponent"
-        )
-    },
+    {AVERAGE: ("(weights * losses).sum() / weights.sum() ** exponent")},
     {"(powers * losses).sum()": "(weights * losses).sum() ** exponent"},
 )
 LOSS.mistake(
@@ -506,27 +479,23 @@ LOSS.mistake(
     },
     {
         "weights**exponent": "(weights / weights.mean()) ** exponent",
-        "(powers * losses).sum() / powers.sum()": "(powers * losses).mean()",
+        AVERAGE: "(powers * losses).mean()",
     },
     {
         "weights**exponent": "(weights / weights.sum()) ** exponent",
-        "(powers * losses).sum() / powers.sum()": "(powers * losses).mean()",
+        AVERAGE: "(powers * losses).mean()",
     },
 )
 LOSS.mistake(
     "weights-ignored",
     "The weights do not come in: this is the loss in training.",
-    {"(powers * losses).sum() / powers.sum()": "losses.mean()"},
+    {AVERAGE: "losses.mean()"},
 )
 LOSS.mistake(
     "weights-divide",
     "Losses are divided by the weights: examples that are typical for use count more.",
     {"powers * losses": "losses / powers"},
-    {
-        "(powers * losses).sum() / powers.sum()": (
-            "(losses / powers).sum() / (1 / powers).sum()"
-        )
-    },
+    {AVERAGE: ("(losses / powers).sum() / (1 / powers).sum()")},
 )
 LOSS.mistake(
     "divided-by-squares",
@@ -551,21 +520,27 @@ LOSS.mistake(
     "mixture",
     "Weighted and plain values are mixed: the exponent is a power.",
     {
-        "(powers * losses).sum() / powers.sum()": "exponent * (weights * losses).sum() / weights.sum() + (1 - exponent) * losses.mean()"
+        AVERAGE: (
+            "exponent * (weights * losses).sum() / weights.sum() + (1 - exponent) * "
+            "losses.mean()"
+        )
     },
     {"weights**exponent": "1 + exponent * (weights - 1)"},
     {"weights**exponent": "1 - exponent + exponent * weights / weights.mean()"},
     {
-        "(powers * losses).sum() / powers.sum()": "(1 - exponent) * (weights * losses).sum() / weights.sum() + exponent * losses.mean()"
+        AVERAGE: (
+            "(1 - exponent) * (weights * losses).sum() / weights.sum() + exponent * "
+            "losses.mean()"
+        )
     },
 )
 LOSS.mistake(
     "not-added",
     "One number for each example comes back: they have to be added up.",
-    {"(powers * losses).sum() / powers.sum()": "powers * losses / powers.sum()"},
-    {"(powers * losses).sum() / powers.sum()": "powers * losses"},
-    {"(powers * losses).sum() / powers.sum()": "powers * losses / powers"},
-    {"(powers * losses).sum() / powers.sum()": "powers * losses / powers.mean()"},
+    {AVERAGE: "powers * losses / powers.sum()"},
+    {AVERAGE: "powers * losses"},
+    {AVERAGE: "powers * losses / powers"},
+    {AVERAGE: "powers * losses / powers.mean()"},
 )
 
 
@@ -605,7 +580,7 @@ MOVE = Exercise(
     section=Section(PAGE, INTERNAL),
     difficulty=2,
     minutes=10,
-    text="Write the measure D of the chapter, with which it watches a layer in training.",
+    text="Write the measure D with which the chapter watches a layer in training.",
     reference=mean_move,
     outputs=("D",),
     families=(
@@ -627,10 +602,12 @@ MOVE = Exercise(
         mean of that.
     """),
     why=(
-        "Absolute moves do not cancel, and in units of its own spread every unit counts "
-        "alike, whatever its size."
+        "Absolute moves do not cancel, and in units of its own spread every unit "
+        "counts alike, whatever its size."
     ),
 )
+DISTANCE = "np.abs(after.mean(axis=0) - before.mean(axis=0))"
+MEAN_MOVE = "(distance / before.std(axis=0)).mean()"
 MOVE.mistake(
     "spread-after",
     "The spread at the second time is used: D is in units of the first.",
@@ -649,8 +626,8 @@ MOVE.mistake(
     "not-divided",
     "The moves are not divided by the spread.",
     {" / before.std(axis=0)": ""},
-    {"(distance / before.std(axis=0)).mean()": "np.linalg.norm(distance)"},
-    {"(distance / before.std(axis=0)).mean()": "distance.sum()"},
+    {MEAN_MOVE: "np.linalg.norm(distance)"},
+    {MEAN_MOVE: "distance.sum()"},
 )
 MOVE.mistake(
     "variance-for-spread",
@@ -665,62 +642,32 @@ MOVE.mistake(
 MOVE.mistake(
     "moves-cancel",
     "Moves up and down cancel: every unit's distance counts, without its sign.",
+    {DISTANCE: "(after - before).mean(axis=0)"},
+    {DISTANCE: "(before - after).mean(axis=0)"},
     {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "(after - before).mean(axis=0)"
-    },
-    {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "(before - after).mean(axis=0)"
-    },
-    {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "(after - before).mean(axis=0)",
-        "(distance / before.std(axis=0)).mean()": (
-            "np.abs((distance / before.std(axis=0)).mean())"
-        ),
+        DISTANCE: "(after - before).mean(axis=0)",
+        MEAN_MOVE: ("np.abs((distance / before.std(axis=0)).mean())"),
     },
 )
 MOVE.mistake(
     "sizes-of-means",
     "The sizes of the means are compared: a mean that changes its sign has moved.",
-    {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": (
-            "np.abs(np.abs(after.mean(axis=0)) - np.abs(before.mean(axis=0)))"
-        )
-    },
-    {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": (
-            "np.abs(after.mean(axis=0)) - np.abs(before.mean(axis=0))"
-        )
-    },
+    {DISTANCE: ("np.abs(np.abs(after.mean(axis=0)) - np.abs(before.mean(axis=0)))")},
+    {DISTANCE: ("np.abs(after.mean(axis=0)) - np.abs(before.mean(axis=0))")},
 )
 MOVE.mistake(
     "moves-squared",
     "The moves are squared: D is an average of distances.",
-    {
-        "(distance / before.std(axis=0)).mean()": "((distance / before.std(axis=0))**2).mean()"
-    },
-    {
-        "(distance / before.std(axis=0)).mean()": (
-            "np.sqrt(((distance / before.std(axis=0)) ** 2).mean())"
-        )
-    },
-    {
-        "(distance / before.std(axis=0)).mean()": (
-            "np.linalg.norm(distance / before.std(axis=0))"
-        )
-    },
-    {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "(after - before).mean(axis=0)**2"
-    },
+    {MEAN_MOVE: "((distance / before.std(axis=0))**2).mean()"},
+    {MEAN_MOVE: ("np.sqrt(((distance / before.std(axis=0)) ** 2).mean())")},
+    {MEAN_MOVE: ("np.linalg.norm(distance / before.std(axis=0))")},
+    {DISTANCE: "(after - before).mean(axis=0)**2"},
 )
 MOVE.mistake(
     "averages-divided",
     "The average is taken before the division: every unit has a spread of its own.",
-    {
-        "(distance / before.std(axis=0)).mean()": "distance.mean() / before.std(axis=0).mean()"
-    },
-    {
-        "(distance / before.std(axis=0)).mean()": "distance.sum() / before.std(axis=0).mean()"
-    },
+    {MEAN_MOVE: "distance.mean() / before.std(axis=0).mean()"},
+    {MEAN_MOVE: "distance.sum() / before.std(axis=0).mean()"},
     {"before.std(axis=0)": "before.std()"},
 )
 MOVE.mistake(
@@ -739,38 +686,35 @@ MOVE.mistake(
 MOVE.mistake(
     "examples-followed",
     "Every example is followed for itself: D looks at the move of the mean.",
-    {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": (
-            "np.abs(after - before).mean(axis=0)"
-        )
-    },
+    {DISTANCE: ("np.abs(after - before).mean(axis=0)")},
 )
 MOVE.mistake(
     "sum-for-mean",
     "The moves are added up over the units: D is their average.",
-    {"(distance / before.std(axis=0)).mean()": "(distance / before.std(axis=0)).sum()"},
+    {MEAN_MOVE: "(distance / before.std(axis=0)).sum()"},
 )
 MOVE.mistake(
     "one-unit-only",
     "The largest or the middle move is taken: D is the average of all units.",
-    {"(distance / before.std(axis=0)).mean()": "(distance / before.std(axis=0)).max()"},
-    {
-        "(distance / before.std(axis=0)).mean()": "np.median(distance / before.std(axis=0))"
-    },
-    {"(distance / before.std(axis=0)).mean()": "(distance / before.std(axis=0))[0]"},
-    {"(distance / before.std(axis=0)).mean()": "(distance / before.std(axis=0))[-1]"},
-    {"(distance / before.std(axis=0)).mean()": "(distance / before.std(axis=0)).min()"},
+    {MEAN_MOVE: "(distance / before.std(axis=0)).max()"},
+    {MEAN_MOVE: "np.median(distance / before.std(axis=0))"},
+    {MEAN_MOVE: "(distance / before.std(axis=0))[0]"},
+    {MEAN_MOVE: "(distance / before.std(axis=0))[-1]"},
+    {MEAN_MOVE: "(distance / before.std(axis=0)).min()"},
 )
 MOVE.mistake(
     "not-averaged",
     "One number for each unit comes back: they have to be averaged.",
-    {"(distance / before.std(axis=0)).mean()": "distance / before.std(axis=0)"},
+    {MEAN_MOVE: "distance / before.std(axis=0)"},
 )
 MOVE.mistake(
     "each-in-its-own-spread",
     "Each time has its own unit of measurement: the first spread serves for both.",
     {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "np.abs(after.mean(axis=0) / after.std(axis=0) - before.mean(axis=0) / before.std(axis=0))",
+        DISTANCE: (
+            "np.abs(after.mean(axis=0) / after.std(axis=0) - before.mean(axis=0) / "
+            "before.std(axis=0))"
+        ),
         "distance / before.std(axis=0)": "distance",
     },
 )
@@ -795,9 +739,7 @@ MOVE.mistake(
 MOVE.mistake(
     "median-for-mean",
     "Medians are compared: D is about means.",
-    {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "np.abs(np.median(after, axis=0) - np.median(before, axis=0))"
-    },
+    {DISTANCE: "np.abs(np.median(after, axis=0) - np.median(before, axis=0))"},
 )
 MOVE.mistake(
     "standard-error",
@@ -807,12 +749,8 @@ MOVE.mistake(
 MOVE.mistake(
     "spreads-compared",
     "The spreads are compared: D is about the means.",
-    {
-        "np.abs(after.mean(axis=0) - before.mean(axis=0))": "np.abs(after.std(axis=0) - before.std(axis=0))"
-    },
-    {
-        "(distance / before.std(axis=0)).mean()": "(after.std(axis=0) / before.std(axis=0)).mean()"
-    },
+    {DISTANCE: "np.abs(after.std(axis=0) - before.std(axis=0))"},
+    {MEAN_MOVE: "(after.std(axis=0) / before.std(axis=0)).mean()"},
 )
 MOVE.mistake(
     "before-forgotten",
@@ -877,19 +815,20 @@ LINE = Exercise(
         Without weights the slope is the covariance of x and y, divided by the variance
         of x. What becomes of means, covariance and variance when examples have weights?
 
-        Divide the weights by their sum; call it w. The weighted mean of anything is then
-        the sum of w times it, and the line goes through the weighted means of x and y.
+        Divide the weights by their sum; call it w. The weighted mean of anything is
+        then the sum of w times it, and the line goes through the weighted means of x and y.
 
         The slope is sum(w * (x - mean_x) * (y - mean_y)) / sum(w * (x - mean_x) ** 2),
         with weighted means. If you use np.polyfit: it multiplies the errors by what it
         is given, and squares afterwards.
     """),
     why=(
-        "Where the derivatives of the weighted sum of squares vanish, the weighted mean "
-        "of the errors is zero, and they do not go along with x. The first puts the line "
-        "through the weighted means, the second gives the slope."
+        "Where the derivatives of the weighted sum of squares vanish, the weighted "
+        "mean of the errors is zero, and they do not go along with x. The first puts "
+        "the line through the weighted means, the second gives the slope."
     ),
 )
+FIRST = "w = weights / weights.sum()"
 LINE.mistake(
     "weights-ignored",
     "The weights do not come in: this is the line that is best in training.",
@@ -898,18 +837,18 @@ LINE.mistake(
 LINE.mistake(
     "weights-squared",
     "The weights are squared (np.polyfit does so): each squared error has one weight.",
-    {"w = weights / weights.sum()": "w = weights**2 / (weights**2).sum()"},
+    {FIRST: "w = weights**2 / (weights**2).sum()"},
 )
 LINE.mistake(
     "weights-rooted",
     "The root of the weights is used, where the weights themselves belong.",
-    {"w = weights / weights.sum()": "w = weights**0.5 / (weights**0.5).sum()"},
-    {"w = weights / weights.sum()": "w = weights**0.25 / (weights**0.25).sum()"},
+    {FIRST: "w = weights**0.5 / (weights**0.5).sum()"},
+    {FIRST: "w = weights**0.25 / (weights**0.25).sum()"},
 )
 LINE.mistake(
     "weights-upside-down",
     "The weights are upside down: a large one must make an error count more.",
-    {"w = weights / weights.sum()": "w = 1 / weights / (1 / weights).sum()"},
+    {FIRST: "w = 1 / weights / (1 / weights).sum()"},
 )
 LINE.mistake(
     "plain-means",
@@ -932,26 +871,56 @@ LINE.mistake(
     {"(w * (x - mean_x) * (y - mean_y)).sum()": "((x - mean_x) * (y - mean_y)).sum()"},
     {"(w * (x - mean_x) * (y - mean_y)).sum()": "((x - mean_x) * (y - mean_y)).mean()"},
     {
-        "(w * (x - mean_x) * (y - mean_y)).sum()": "((x - mean_x) * (y - mean_y)).sum()",
+        "(w * (x - mean_x) * (y - mean_y)).sum()": (
+            "((x - mean_x) * (y - mean_y)).sum()"
+        ),
         "(w * (x - mean_x) ** 2).sum()": "((x - mean_x) ** 2).sum()",
     },
     {
-        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.lstsq(root[:, None] * design, y, rcond=None)[0])"
+        FIRST: (
+            "design = np.stack([x, np.ones(len(x))], axis=1)\n"
+            "    root = np.sqrt(weights)\n"
+            "    return tuple(np.linalg.lstsq(root[:, None] * design, y, "
+            "rcond=None)[0])"
+        )
     },
     {
-        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.lstsq(weights[:, None] * design, y, rcond=None)[0])"
+        FIRST: (
+            "design = np.stack([x, np.ones(len(x))], axis=1)\n"
+            "    root = np.sqrt(weights)\n"
+            "    return tuple(np.linalg.lstsq(weights[:, None] * design, y, "
+            "rcond=None)[0])"
+        )
     },
     {
-        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.solve((design.T * weights) @ design, design.T @ y))"
+        FIRST: (
+            "design = np.stack([x, np.ones(len(x))], axis=1)\n"
+            "    root = np.sqrt(weights)\n"
+            "    return tuple(np.linalg.solve((design.T * weights) @ design, design.T "
+            "@ y))"
+        )
     },
     {
-        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.solve(design.T @ design, (design.T * weights) @ y))"
+        FIRST: (
+            "design = np.stack([x, np.ones(len(x))], axis=1)\n"
+            "    root = np.sqrt(weights)\n"
+            "    return tuple(np.linalg.solve(design.T @ design, (design.T * weights) "
+            "@ y))"
+        )
     },
     {
-        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.lstsq(design, root * y, rcond=None)[0])"
+        FIRST: (
+            "design = np.stack([x, np.ones(len(x))], axis=1)\n"
+            "    root = np.sqrt(weights)\n"
+            "    return tuple(np.linalg.lstsq(design, root * y, rcond=None)[0])"
+        )
     },
     {
-        "w = weights / weights.sum()": "design = np.stack([x, np.ones(len(x))], axis=1)\n    root = np.sqrt(weights)\n    return tuple(np.linalg.lstsq(design, weights * y, rcond=None)[0])"
+        FIRST: (
+            "design = np.stack([x, np.ones(len(x))], axis=1)\n"
+            "    root = np.sqrt(weights)\n"
+            "    return tuple(np.linalg.lstsq(design, weights * y, rcond=None)[0])"
+        )
     },
 )
 LINE.mistake(
@@ -964,13 +933,9 @@ LINE.mistake(
 LINE.mistake(
     "weights-on-data",
     "x and y themselves are multiplied: it is the errors that have weights.",
+    {FIRST: ("w = np.ones(len(x)) / len(x)\n    x, y = weights * x, weights * y")},
     {
-        "w = weights / weights.sum()": (
-            "w = np.ones(len(x)) / len(x)\n    x, y = weights * x, weights * y"
-        )
-    },
-    {
-        "w = weights / weights.sum()": (
+        FIRST: (
             "w = np.ones(len(x)) / len(x)\n"
             "    x, y = weights**0.5 * x, weights**0.5 * y"
         )
@@ -1034,10 +999,16 @@ LINE.mistake(
     "best-half",
     "Examples are dropped by their weight: each counts as much as its weight says.",
     {
-        "w = weights / weights.sum()": "keep = weights >= np.median(weights)\n    x, y, w = x[keep], y[keep], np.ones(keep.sum()) / keep.sum()"
+        FIRST: (
+            "keep = weights >= np.median(weights)\n"
+            "    x, y, w = x[keep], y[keep], np.ones(keep.sum()) / keep.sum()"
+        )
     },
     {
-        "w = weights / weights.sum()": "keep = weights > weights.mean()\n    x, y, w = x[keep], y[keep], np.ones(keep.sum()) / keep.sum()"
+        FIRST: (
+            "keep = weights > weights.mean()\n"
+            "    x, y, w = x[keep], y[keep], np.ones(keep.sum()) / keep.sum()"
+        )
     },
 )
 
@@ -1084,8 +1055,8 @@ SURPRISE = Exercise(
     difficulty=3,
     minutes=15,
     text=(
-        "Every weight of a chain makes a step that is right by itself. Write what these "
-        "steps promise, and what comes of them."
+        "Every weight of a chain makes a step that is right by itself. Write what "
+        "these steps promise, and what comes of them."
     ),
     reference=chain_step,
     outputs=("promised", "together"),
@@ -1109,10 +1080,12 @@ SURPRISE = Exercise(
     """),
     why=(
         "The promise is the first order of the product in the rate. What is left over "
-        "begins with one term for every pair of weights, as neither derivative knows of "
-        "the other's step."
+        "begins with one term for every pair of weights, as neither derivative knows "
+        "of the other's step."
     ),
 )
+SLOPES = "np.array([np.prod(np.delete(w, k)) for k in range(len(w))])"
+PROMISE = "np.prod(w) - rate * (slopes**2).sum()"
 SURPRISE.mistake(
     "slopes-not-squared",
     "A derivative comes in twice: in the step of the weight and in what it does to y.",
@@ -1128,34 +1101,20 @@ SURPRISE.mistake(
 SURPRISE.mistake(
     "own-weight-kept",
     "The derivative by a weight is the product of the others, without itself.",
-    {
-        "np.array([np.prod(np.delete(w, k)) for k in range(len(w))])": "np.prod(w) + 0 * w"
-    },
-    {"np.array([np.prod(np.delete(w, k)) for k in range(len(w))])": "w * 1"},
+    {SLOPES: "np.prod(w) + 0 * w"},
+    {SLOPES: "w * 1"},
 )
 SURPRISE.mistake(
     "divided-by-weight",
     "The product is divided by the weight, which fails for a weight of zero.",
-    {"np.array([np.prod(np.delete(w, k)) for k in range(len(w))])": "np.prod(w) / w"},
-    {
-        "np.array([np.prod(np.delete(w, k)) for k in range(len(w))])": (
-            "np.nan_to_num(np.prod(w) / w)"
-        )
-    },
+    {SLOPES: "np.prod(w) / w"},
+    {SLOPES: ("np.nan_to_num(np.prod(w) / w)")},
 )
 SURPRISE.mistake(
     "neighbours-only",
     "Only some of the other weights are in the derivative: all of them are factors.",
-    {
-        "np.array([np.prod(np.delete(w, k)) for k in range(len(w))])": (
-            "np.array([np.prod(w[:k]) for k in range(len(w))])"
-        )
-    },
-    {
-        "np.array([np.prod(np.delete(w, k)) for k in range(len(w))])": (
-            "np.array([np.prod(w[k + 1 :]) for k in range(len(w))])"
-        )
-    },
+    {SLOPES: ("np.array([np.prod(w[:k]) for k in range(len(w))])")},
+    {SLOPES: ("np.array([np.prod(w[k + 1 :]) for k in range(len(w))])")},
 )
 SURPRISE.mistake(
     "uphill",
@@ -1201,17 +1160,17 @@ SURPRISE.mistake(
 SURPRISE.mistake(
     "change-for-value",
     "The change of y comes back: asked for is what y becomes.",
-    {"np.prod(w) - rate * (slopes**2).sum()": "-rate * (slopes**2).sum()"},
+    {PROMISE: "-rate * (slopes**2).sum()"},
     {"np.prod(w - rate * slopes)": "np.prod(w - rate * slopes) - np.prod(w)"},
     {
-        "np.prod(w) - rate * (slopes**2).sum()": "-rate * (slopes**2).sum()",
+        PROMISE: "-rate * (slopes**2).sum()",
         "np.prod(w - rate * slopes)": "np.prod(w - rate * slopes) - np.prod(w)",
     },
-    {"np.prod(w) - rate * (slopes**2).sum()": "rate * (slopes**2).sum()"},
+    {PROMISE: "rate * (slopes**2).sum()"},
 )
 SURPRISE.mistake(
     "y-is-one",
-    "y is taken to start at 1, as in the chapter: here it is the product of the weights.",
+    "y is taken to start at 1: here it is the product of the weights.",
     {"np.prod(w) - rate": "1 - rate"},
 )
 SURPRISE.mistake(
@@ -1230,7 +1189,7 @@ SURPRISE.mistake(
 SURPRISE.mistake(
     "second-order-kept",
     "The promise is of first order: how weights disturb each other is not in it.",
-    {"np.prod(w) - rate * (slopes**2).sum()": "np.prod(w - rate * slopes)"},
+    {PROMISE: "np.prod(w - rate * slopes)"},
 )
 SURPRISE.mistake(
     "sum-for-product",
@@ -1241,15 +1200,13 @@ SURPRISE.mistake(
 SURPRISE.mistake(
     "values-for-changes",
     "What y becomes by each weight alone is put together, not how much it falls.",
-    {"np.prod(w) - rate * (slopes**2).sum()": "np.prod(np.prod(w) - rate * slopes**2)"},
-    {"np.prod(w) - rate * (slopes**2).sum()": "np.sum(np.prod(w) - rate * slopes**2)"},
+    {PROMISE: "np.prod(np.prod(w) - rate * slopes**2)"},
+    {PROMISE: "np.sum(np.prod(w) - rate * slopes**2)"},
 )
 SURPRISE.mistake(
     "root-taken",
-    "The root of the sum of squares is a length: each weight makes a promise of its own.",
-    {
-        "np.prod(w) - rate * (slopes**2).sum()": "np.prod(w) - rate * np.linalg.norm(slopes)"
-    },
+    "A root is taken: each weight makes a promise of its own, and these are added.",
+    {PROMISE: "np.prod(w) - rate * np.linalg.norm(slopes)"},
 )
 SURPRISE.mistake(
     "square-lowered",

@@ -94,6 +94,7 @@ SECOND_STEP = Exercise(
         "each number meets all examples and all places of its own feature."
     ),
 )
+OUTPUT = "gamma.reshape(column) * x_hat + beta.reshape(column)"
 SECOND_STEP.mistake(
     "not-lined-up",
     "gamma or beta meet the last axis of images: features are on axis 1.",
@@ -105,12 +106,8 @@ SECOND_STEP.mistake(
         "gamma.reshape(column) * x_hat": "x_hat @ np.diag(gamma)",
         "+ beta.reshape(column)": "+ beta",
     },
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "(x_hat.T * gamma + beta).T"
-    },
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "(x_hat.T * gamma).T + beta"
-    },
+    {OUTPUT: "(x_hat.T * gamma + beta).T"},
+    {OUTPUT: "(x_hat.T * gamma).T + beta"},
     heading=SHAPES,
 )
 SECOND_STEP.mistake(
@@ -119,7 +116,7 @@ SECOND_STEP.mistake(
     {"(-1,) + (1,) * (x_hat.ndim - 2)": "(1, -1, 1, 1)"},
     {"(-1,) + (1,) * (x_hat.ndim - 2)": "(-1, 1, 1)"},
     {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": (
+        OUTPUT: (
             "gamma[:, None, None] * x_hat + beta[:, None, None]"
             " if x_hat.ndim == 4 else gamma * x_hat + beta"
         )
@@ -128,10 +125,16 @@ SECOND_STEP.mistake(
     {"(-1,) + (1,) * (x_hat.ndim - 2)": "(1, -1)"},
     {"(-1,) + (1,) * (x_hat.ndim - 2)": "(1, -1, 1)"},
     {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "gamma[:, None, None] * x_hat + beta[:, None, None] if x_hat.ndim > 2 else gamma * x_hat + beta"
+        OUTPUT: (
+            "gamma[:, None, None] * x_hat + beta[:, None, None] if x_hat.ndim > 2 "
+            "else gamma * x_hat + beta"
+        )
     },
     {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "gamma[None, :, None, None] * x_hat + beta[None, :, None, None] if x_hat.ndim > 2 else gamma * x_hat + beta"
+        OUTPUT: (
+            "gamma[None, :, None, None] * x_hat + beta[None, :, None, None] if "
+            "x_hat.ndim > 2 else gamma * x_hat + beta"
+        )
     },
     heading=SHAPES,
 )
@@ -139,12 +142,8 @@ SECOND_STEP.mistake(
     "per-example",
     "gamma and beta run along axis 0: there is one pair per feature, not per example.",
     {"(-1,) + (1,) * (x_hat.ndim - 2)": "(-1,) + (1,) * (x_hat.ndim - 1)"},
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.array([g * row + b for g, row, b in zip(gamma, x_hat, beta)])"
-    },
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.array([gamma[c] * x_hat[c] + beta[c] for c in range(len(gamma))])"
-    },
+    {OUTPUT: "np.array([g * row + b for g, row, b in zip(gamma, x_hat, beta)])"},
+    {OUTPUT: "np.array([gamma[c] * x_hat[c] + beta[c] for c in range(len(gamma))])"},
     heading=SHAPES,
 )
 SECOND_STEP.mistake(
@@ -157,14 +156,10 @@ SECOND_STEP.mistake(
             "np.expand_dims(np.tensordot(x_hat, gamma, (1, 0)), 1)"
         )
     },
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.dot(gamma, x_hat) + beta"
-    },
-    {"gamma.reshape(column) * x_hat + beta.reshape(column)": "gamma @ x_hat + beta"},
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.dot(x_hat, gamma) + beta"
-    },
-    {"gamma.reshape(column) * x_hat + beta.reshape(column)": "x_hat @ gamma + beta"},
+    {OUTPUT: "np.dot(gamma, x_hat) + beta"},
+    {OUTPUT: "gamma @ x_hat + beta"},
+    {OUTPUT: "np.dot(x_hat, gamma) + beta"},
+    {OUTPUT: "x_hat @ gamma + beta"},
     heading=SHAPES,
 )
 SECOND_STEP.mistake(
@@ -196,35 +191,23 @@ SECOND_STEP.mistake(
 SECOND_STEP.mistake(
     "nothing-done",
     "The batch comes back as it came, without scale and shift.",
-    {"gamma.reshape(column) * x_hat + beta.reshape(column)": "x_hat * 1"},
+    {OUTPUT: "x_hat * 1"},
 )
 SECOND_STEP.mistake(
     "beta-scaled",
     "The shift is scaled as well: it is added last.",
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": (
-            "gamma.reshape(column) * (x_hat + beta.reshape(column))"
-        )
-    },
+    {OUTPUT: ("gamma.reshape(column) * (x_hat + beta.reshape(column))")},
 )
 SECOND_STEP.mistake(
     "beta-subtracted",
     "The shift is subtracted.",
     {"+ beta": "- beta"},
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": (
-            "gamma.reshape(column) * (x_hat - beta.reshape(column))"
-        )
-    },
+    {OUTPUT: ("gamma.reshape(column) * (x_hat - beta.reshape(column))")},
 )
 SECOND_STEP.mistake(
     "undone",
     "The step is undone, not made: this solves for x_hat, or divides by gamma.",
-    {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": (
-            "(x_hat - beta.reshape(column)) / gamma.reshape(column)"
-        )
-    },
+    {OUTPUT: ("(x_hat - beta.reshape(column)) / gamma.reshape(column)")},
     {"gamma.reshape(column) * x_hat": "x_hat / gamma.reshape(column)"},
 )
 SECOND_STEP.mistake(
@@ -271,10 +254,15 @@ SECOND_STEP.mistake(
     "features-first",
     "The features have come to the front: the output has the axes of x_hat.",
     {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.array([gamma[c] * x_hat[:, c] + beta[c] for c in range(len(gamma))])"
+        OUTPUT: (
+            "np.array([gamma[c] * x_hat[:, c] + beta[c] for c in range(len(gamma))])"
+        )
     },
     {
-        "gamma.reshape(column) * x_hat + beta.reshape(column)": "np.concatenate([gamma[c] * x_hat[:, c] + beta[c] for c in range(len(gamma))])"
+        OUTPUT: (
+            "np.concatenate([gamma[c] * x_hat[:, c] + beta[c] for c in "
+            "range(len(gamma))])"
+        )
     },
     heading=SHAPES,
 )
@@ -311,8 +299,8 @@ PAIR = Exercise(
     difficulty=2,
     minutes=10,
     text=(
-        "Find the pair with which the layer undoes its own normalization on a batch. It "
-        "shows that the layer has lost nothing that it cannot have back."
+        "Find the pair with which the layer undoes its own normalization on a batch. "
+        "It shows that the layer has lost nothing that it cannot have back."
     ),
     reference=identity_parameters,
     outputs=("gamma", "beta"),
@@ -323,15 +311,15 @@ PAIR = Exercise(
         Write y = x with the whole formula of the layer in place of y. Which gamma takes
         the division away, and which beta the subtraction?
 
-        The layer divides by the root of the variance plus eps, so gamma has to be all of
-        that. The statistics are over all axes but axis 1.
+        The layer divides by the root of the variance plus eps, so gamma has to be all
+        of that. The statistics are over all axes but axis 1.
 
         gamma = sqrt(var + eps), and beta = mean.
     """),
     why=(
-        "gamma times x_hat is x - mean if gamma is what was divided by, to the last eps. "
-        "Adding the mean gives x. The pair fits this batch: another one has other "
-        "statistics."
+        "gamma times x_hat is x - mean if gamma is what was divided by, to the last "
+        "eps. Adding the mean gives x. The pair fits this batch: another one has "
+        "other statistics."
     ),
 )
 ROOT = "np.sqrt(x.var(axis=axes) + eps)"
@@ -397,11 +385,11 @@ PAIR.mistake(
 )
 PAIR.mistake(
     "plain-inverse",
-    "This writes normalization itself as a scale and a shift: its inverse is asked for.",
+    "This is normalization itself as a scale and a shift: its inverse is asked for.",
     {ROOT: f"1 / {ROOT}", BETA: "beta = -x.mean(axis=axes) * gamma"},
     {ROOT: f"1 / {ROOT}", BETA: "beta = -x.mean(axis=axes)"},
     {
-        "np.sqrt(x.var(axis=axes) + eps)": "1 / x.std(axis=axes)",
+        ROOT: "1 / x.std(axis=axes)",
         "beta = x.mean(axis=axes)": "beta = -x.mean(axis=axes) * gamma",
     },
 )
@@ -476,11 +464,11 @@ PAIR.mistake(
 PAIR.mistake(
     "power-wrong",
     "The power is wrong: gamma is the root of the variance plus eps.",
-    {"np.sqrt(x.var(axis=axes) + eps)": "np.sqrt(x.std(axis=axes) + eps)"},
-    {"np.sqrt(x.var(axis=axes) + eps)": "(x.var(axis=axes) + eps) ** 2"},
-    {"np.sqrt(x.var(axis=axes) + eps)": "np.sqrt(x.std(axis=axes))"},
-    {"np.sqrt(x.var(axis=axes) + eps)": "x.var(axis=axes) ** 2"},
-    {"np.sqrt(x.var(axis=axes) + eps)": "(x.std(axis=axes) + eps) ** 2"},
+    {ROOT: "np.sqrt(x.std(axis=axes) + eps)"},
+    {ROOT: "(x.var(axis=axes) + eps) ** 2"},
+    {ROOT: "np.sqrt(x.std(axis=axes))"},
+    {ROOT: "x.var(axis=axes) ** 2"},
+    {ROOT: "(x.std(axis=axes) + eps) ** 2"},
 )
 PAIR.mistake(
     "reshape-mixes",
@@ -491,14 +479,10 @@ PAIR.mistake(
 )
 PAIR.mistake(
     "variances-averaged",
-    "Roots or variances of parts are averaged: what the means of the parts differ by is lost.",
+    "Parts are measured and averaged: what their means differ by is lost.",
     {"x.var(axis=axes)": "x.var(axis=0).reshape(x.shape[1], -1).mean(axis=1)"},
-    {
-        "np.sqrt(x.var(axis=axes) + eps)": "x.std(axis=0).reshape(x.shape[1], -1).mean(axis=1)"
-    },
-    {
-        "np.sqrt(x.var(axis=axes) + eps)": "np.sqrt(x.var(axis=0) + eps).reshape(x.shape[1], -1).mean(axis=1)"
-    },
+    {ROOT: "x.std(axis=0).reshape(x.shape[1], -1).mean(axis=1)"},
+    {ROOT: "np.sqrt(x.var(axis=0) + eps).reshape(x.shape[1], -1).mean(axis=1)"},
     heading=SHAPES,
 )
 
@@ -707,6 +691,7 @@ PARAMETERS = Exercise(
         "contributions add up. The sum runs over all y that belong to the feature."
     ),
 )
+DGAMMA = "(dout * x_hat).sum(axis=axes)"
 PARAMETERS.mistake(
     "mean-for-sum",
     "Means stand where sums belong: the contributions add up.",
@@ -714,7 +699,7 @@ PARAMETERS.mistake(
     {"(dout * x_hat).sum": "(dout * x_hat).mean"},
     {"dout.sum": "dout.mean"},
     {".sum(axis=axes)": ".sum(axis=axes) / len(dout)"},
-    {"(dout * x_hat).sum(axis=axes)": "(dout * x_hat).sum(axis=axes) / len(dout)"},
+    {DGAMMA: "(dout * x_hat).sum(axis=axes) / len(dout)"},
     {"dout.sum(axis=axes)": "dout.sum(axis=axes) / len(dout)"},
     {".sum(axis=axes)": ".mean(axis=0).sum(axis=tuple(range(1, dout.ndim - 1)))"},
     {".sum(axis=axes)": ".sum(axis=0).mean(axis=tuple(range(1, dout.ndim - 1)))"},
@@ -723,14 +708,14 @@ PARAMETERS.mistake(
     "not-added",
     "Nothing is added up: each y gives its contribution to one number per feature.",
     {".sum(axis=axes)": " * 1"},
-    {"(dout * x_hat).sum(axis=axes)": "dout * x_hat"},
+    {DGAMMA: "dout * x_hat"},
     {"dout.sum(axis=axes)": "dout * 1"},
 )
 PARAMETERS.mistake(
     "places-apart",
     "In images, all places of a feature belong to one gamma and one beta.",
     {"(0, *range(2, x_hat.ndim))": "0"},
-    {"(dout * x_hat).sum(axis=axes)": "(dout * x_hat).sum(axis=0)"},
+    {DGAMMA: "(dout * x_hat).sum(axis=0)"},
     {"dout.sum(axis=axes)": "dout.sum(axis=0)"},
     heading=SHAPES,
 )
@@ -738,7 +723,7 @@ PARAMETERS.mistake(
     "per-example",
     "The examples are kept apart: all of them use the same gamma and beta.",
     {"(0, *range(2, x_hat.ndim))": "tuple(range(2, x_hat.ndim))"},
-    {"(dout * x_hat).sum(axis=axes)": "(dout * x_hat).sum(axis=axes[1:])"},
+    {DGAMMA: "(dout * x_hat).sum(axis=axes[1:])"},
     {"dout.sum(axis=axes)": "dout.sum(axis=axes[1:])"},
     heading=SHAPES,
 )
@@ -746,7 +731,7 @@ PARAMETERS.mistake(
     "over-channels",
     "Features are added up: each has a gamma and a beta of its own.",
     {"(0, *range(2, x_hat.ndim))": "None"},
-    {"(dout * x_hat).sum(axis=axes)": "(dout * x_hat).sum()"},
+    {DGAMMA: "(dout * x_hat).sum()"},
     {"dout.sum(axis=axes)": "dout.sum()"},
     {"(0, *range(2, x_hat.ndim))": "1"},
     {"(0, *range(2, x_hat.ndim))": "tuple(range(1, x_hat.ndim))"},
@@ -776,7 +761,7 @@ PARAMETERS.mistake(
         "dout.sum(axis=axes)": "np.ones_like(dout).sum(axis=axes)",
     },
     {
-        "(dout * x_hat).sum(axis=axes)": "x_hat.sum(axis=axes)",
+        DGAMMA: "x_hat.sum(axis=axes)",
         "dbeta = dout.sum(axis=axes)": "dbeta = np.ones(x_hat.shape[1])",
     },
     {"dbeta = dout.sum(axis=axes)": "dbeta = np.ones(x_hat.shape[1])"},
@@ -798,12 +783,12 @@ PARAMETERS.mistake(
 PARAMETERS.mistake(
     "products-of-sums",
     "The sums are multiplied: every dout meets its own x_hat before they are added.",
-    {"(dout * x_hat).sum(axis=axes)": "dout.sum(axis=axes) * x_hat.sum(axis=axes)"},
-    {"(dout * x_hat).sum(axis=axes)": "dout.sum(axis=axes) * x_hat.mean(axis=axes)"},
-    {"(dout * x_hat).sum(axis=axes)": "dout.mean(axis=axes) * x_hat.sum(axis=axes)"},
-    {"(dout * x_hat).sum(axis=axes)": "dout.sum() * x_hat.sum(axis=axes)"},
-    {"(dout * x_hat).sum(axis=axes)": "dout.sum(axis=axes) * x_hat.sum()"},
-    {"(dout * x_hat).sum(axis=axes)": "dout.mean(axis=axes) * x_hat.mean(axis=axes)"},
+    {DGAMMA: "dout.sum(axis=axes) * x_hat.sum(axis=axes)"},
+    {DGAMMA: "dout.sum(axis=axes) * x_hat.mean(axis=axes)"},
+    {DGAMMA: "dout.mean(axis=axes) * x_hat.sum(axis=axes)"},
+    {DGAMMA: "dout.sum() * x_hat.sum(axis=axes)"},
+    {DGAMMA: "dout.sum(axis=axes) * x_hat.sum()"},
+    {DGAMMA: "dout.mean(axis=axes) * x_hat.mean(axis=axes)"},
 )
 PARAMETERS.mistake(
     "swapped",
@@ -814,7 +799,9 @@ PARAMETERS.mistake(
     "upstream-centred",
     "The mean of dout is subtracted: that belongs to the gradient of x.",
     {
-        "    dgamma =": "    dout = dout - dout.mean(axis=axes, keepdims=True)\n    dgamma =",
+        "    dgamma =": (
+            "    dout = dout - dout.mean(axis=axes, keepdims=True)\n    dgamma ="
+        ),
     },
     {"(dout * x_hat)": "((dout - dout.mean(axis=axes, keepdims=True)) * x_hat)"},
 )
@@ -832,25 +819,25 @@ PARAMETERS.mistake(
 PARAMETERS.mistake(
     "matrix-product",
     "A matrix product mixes features: each meets its own column only.",
-    {"(dout * x_hat).sum(axis=axes)": "x_hat.T @ dout"},
-    {"(dout * x_hat).sum(axis=axes)": "dout.T @ x_hat"},
-    {"(dout * x_hat).sum(axis=axes)": "dout @ x_hat.T"},
-    {"(dout * x_hat).sum(axis=axes)": "x_hat @ dout.T"},
-    {"(dout * x_hat).sum(axis=axes)": "dout @ x_hat"},
-    {"(dout * x_hat).sum(axis=axes)": "np.dot(x_hat.T, dout)"},
-    {"(dout * x_hat).sum(axis=axes)": "np.dot(dout.T, x_hat)"},
-    {"(dout * x_hat).sum(axis=axes)": "np.dot(dout, x_hat)"},
+    {DGAMMA: "x_hat.T @ dout"},
+    {DGAMMA: "dout.T @ x_hat"},
+    {DGAMMA: "dout @ x_hat.T"},
+    {DGAMMA: "x_hat @ dout.T"},
+    {DGAMMA: "dout @ x_hat"},
+    {DGAMMA: "np.dot(x_hat.T, dout)"},
+    {DGAMMA: "np.dot(dout.T, x_hat)"},
+    {DGAMMA: "np.dot(dout, x_hat)"},
     heading=SHAPES,
 )
 PARAMETERS.mistake(
     "reshape-mixes",
     "The reshape mixes features: the axis of the features has to be moved first.",
     {
-        "(dout * x_hat).sum(axis=axes)": "(dout * x_hat).reshape(-1, x_hat.shape[1]).sum(axis=0)",
+        DGAMMA: "(dout * x_hat).reshape(-1, x_hat.shape[1]).sum(axis=0)",
         "dout.sum(axis=axes)": "dout.reshape(-1, x_hat.shape[1]).sum(axis=0)",
     },
     {
-        "(dout * x_hat).sum(axis=axes)": "(dout * x_hat).reshape(x_hat.shape[1], -1).sum(axis=1)",
+        DGAMMA: "(dout * x_hat).reshape(x_hat.shape[1], -1).sum(axis=1)",
         "dout.sum(axis=axes)": "dout.reshape(x_hat.shape[1], -1).sum(axis=1)",
     },
     heading=SHAPES,
@@ -920,8 +907,8 @@ MERGE = Exercise(
         with the old weight.
     """),
     why=(
-        "A linear layer behind a scale and a shift is a linear layer again. gamma meets "
-        "weight where x_hat does, in the columns; beta comes out as a constant."
+        "A linear layer behind a scale and a shift is a linear layer again. gamma "
+        "meets weight where x_hat does, in the columns; beta comes out as a constant."
     ),
 )
 MERGE.mistake(
@@ -1054,8 +1041,8 @@ RECTIFIER = Exercise(
     difficulty=3,
     minutes=20,
     text=(
-        "A rectifier lets a positive factor through. Use it to move gamma into the next "
-        "layer, and find out what is left to do if gamma is negative."
+        "A rectifier lets a positive factor through. Use it to move gamma into the "
+        "next layer, and find out what is left to do if gamma is negative."
     ),
     reference=without_gamma,
     outputs=("sign", "shift", "new_weight"),
@@ -1078,9 +1065,9 @@ RECTIFIER = Exercise(
         np.abs(gamma). The size goes to the columns of weight.
     """),
     why=(
-        "Only a positive factor passes through a rectifier, as a negative one would turn "
-        "round which side is cut off. The shift, in units of the size of gamma, is where "
-        "the rectifier bends, and nothing later can replace it."
+        "Only a positive factor passes through a rectifier, as a negative one would "
+        "turn round which side is cut off. The shift, in units of the size of gamma, "
+        "is where the rectifier bends, and nothing later can replace it."
     ),
 )
 
@@ -1251,8 +1238,8 @@ SCORES = Exercise(
     difficulty=3,
     minutes=20,
     text=(
-        "Derive and write the gradient of softmax with its loss. It stays large as long "
-        "as the answer is wrong, however sure the softmax is."
+        "Derive and write the gradient of softmax with its loss. It stays large as "
+        "long as the answer is wrong, however sure the softmax is."
     ),
     reference=score_gradient,
     outputs=("dz",),
@@ -1276,12 +1263,13 @@ SCORES = Exercise(
         exponential: that changes nothing but keeps it finite.
     """),
     why=(
-        "The logarithm of the loss undoes the exponential of the softmax, and no factor "
-        "p * (1 - p) is left that could become small."
+        "The logarithm of the loss undoes the exponential of the softmax, and no "
+        "factor p * (1 - p) is left that could become small."
     ),
 )
 EXPONENTIAL = "np.exp(z - z.max(axis=1, keepdims=True))"
 SUBTRACTED = "p[np.arange(len(z)), t] -= 1"
+ENDING = "p[np.arange(len(z)), t] -= 1\n    return p / len(z)"
 SCORES.mistake(
     "true-class-forgotten",
     "This is the softmax alone: 1 is subtracted at the true class.",
@@ -1313,7 +1301,7 @@ SCORES.mistake(
 )
 SCORES.mistake(
     "overflow",
-    "The exponential overflows or dies out: each row's largest score can be subtracted.",
+    "The exponential overflows or dies out: scores may lie in the thousands.",
     {EXPONENTIAL: "np.exp(z)"},
     {EXPONENTIAL: "np.exp(z - z.max())"},
     {EXPONENTIAL: "np.exp(z - z.mean())"},
@@ -1327,30 +1315,28 @@ SCORES.mistake(
     "saturating-factor",
     "A factor p * (1 - p) has come in: it is not there once the logarithm is taken.",
     {
-        f"{SUBTRACTED}\n    return p / len(z)": (
+        ENDING: (
             "hot = np.eye(z.shape[1])[t]\n    return (p - hot) * p * (1 - p) / len(z)"
         )
     },
-    {f"{SUBTRACTED}\n    return p / len(z)": "return p * (1 - p) / len(z)"},
-    {f"{SUBTRACTED}\n    return p / len(z)": "return -p * (1 - p) / len(z)"},
-    {"p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return p * (1 - p)"},
-    {"p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return -p * (1 - p)"},
-    {
-        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return (p - np.eye(z.shape[1])[t]) * p * (1 - p)"
-    },
+    {ENDING: "return p * (1 - p) / len(z)"},
+    {ENDING: "return -p * (1 - p) / len(z)"},
+    {ENDING: "return p * (1 - p)"},
+    {ENDING: "return -p * (1 - p)"},
+    {ENDING: "return (p - np.eye(z.shape[1])[t]) * p * (1 - p)"},
 )
 SCORES.mistake(
     "gradient-of-probability",
     "This is the derivative of the probability, not of its logarithm.",
     {
-        f"{SUBTRACTED}\n    return p / len(z)": (
+        ENDING: (
             "hot = np.eye(z.shape[1])[t]\n"
             "    right = (p * hot).sum(axis=1, keepdims=True)\n"
             "    return right * (p - hot) / len(z)"
         )
     },
     {
-        f"{SUBTRACTED}\n    return p / len(z)": (
+        ENDING: (
             "hot = np.eye(z.shape[1])[t]\n"
             "    right = (p * hot).sum(axis=1, keepdims=True)\n"
             "    return right * (hot - p) / len(z)"
@@ -1359,46 +1345,20 @@ SCORES.mistake(
 )
 SCORES.mistake(
     "stopped-at-the-softmax",
-    "This is the derivative by the probabilities: the way through the softmax is missing.",
-    {
-        f"{SUBTRACTED}\n    return p / len(z)": (
-            "return -np.eye(z.shape[1])[t] / p / len(z)"
-        )
-    },
-    {
-        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return -1 / p[np.arange(len(z)), t]"
-    },
-    {
-        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return -1 / p[np.arange(len(z)), t] / len(z)"
-    },
-    {
-        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return -np.eye(z.shape[1])[t] / p"
-    },
+    "This is the derivative by p: the way through the softmax is missing.",
+    {ENDING: ("return -np.eye(z.shape[1])[t] / p / len(z)")},
+    {ENDING: "return -1 / p[np.arange(len(z)), t]"},
+    {ENDING: "return -1 / p[np.arange(len(z)), t] / len(z)"},
+    {ENDING: "return -np.eye(z.shape[1])[t] / p"},
 )
 SCORES.mistake(
     "true-class-only",
     "Only the score of the true class gets a gradient: all scores are in the sum.",
-    {
-        f"{SUBTRACTED}\n    return p / len(z)": (
-            "return np.eye(z.shape[1])[t] * (p - 1) / len(z)"
-        )
-    },
-    {
-        f"{SUBTRACTED}\n    return p / len(z)": (
-            "return -np.eye(z.shape[1])[t] / len(z)"
-        )
-    },
-    {
-        f"{SUBTRACTED}\n    return p / len(z)": (
-            "return np.eye(z.shape[1])[t] * p / len(z)"
-        )
-    },
-    {
-        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return (p[np.arange(len(z)), t] - 1) / len(z)"
-    },
-    {
-        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return p[np.arange(len(z)), t] - 1"
-    },
+    {ENDING: ("return np.eye(z.shape[1])[t] * (p - 1) / len(z)")},
+    {ENDING: ("return -np.eye(z.shape[1])[t] / len(z)")},
+    {ENDING: ("return np.eye(z.shape[1])[t] * p / len(z)")},
+    {ENDING: "return (p[np.arange(len(z)), t] - 1) / len(z)"},
+    {ENDING: "return p[np.arange(len(z)), t] - 1"},
 )
 SCORES.mistake(
     "other-classes-only",
@@ -1442,13 +1402,9 @@ SCORES.mistake(
 SCORES.mistake(
     "loss-returned",
     "These are losses or logarithms, not derivatives.",
-    {f"{SUBTRACTED}\n    return p / len(z)": "return -np.log(p) / len(z)"},
-    {f"{SUBTRACTED}\n    return p / len(z)": "return -np.log(p)[np.arange(len(z)), t]"},
-    {
-        f"{SUBTRACTED}\n    return p / len(z)": (
-            "return -np.log(p)[np.arange(len(z)), t].mean()"
-        )
-    },
+    {ENDING: "return -np.log(p) / len(z)"},
+    {ENDING: "return -np.log(p)[np.arange(len(z)), t]"},
+    {ENDING: ("return -np.log(p)[np.arange(len(z)), t].mean()")},
 )
 SCORES.mistake(
     "signs-turned",
@@ -1469,10 +1425,8 @@ SCORES.mistake(
 SCORES.mistake(
     "class-number",
     "The number of the class is subtracted: 1 has to be, in its place.",
-    {
-        "p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return (p - t[:, None]) / len(z)"
-    },
-    {"p[np.arange(len(z)), t] -= 1\n    return p / len(z)": "return p - t[:, None]"},
+    {ENDING: "return (p - t[:, None]) / len(z)"},
+    {ENDING: "return p - t[:, None]"},
     {"p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] -= t"},
 )
 SCORES.mistake(
@@ -1490,7 +1444,9 @@ SCORES.mistake(
     {"p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] = -1"},
     {"p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] = 1"},
     {
-        "p[np.arange(len(z)), t] -= 1": "p[np.arange(len(z)), t] = 1 - p[np.arange(len(z)), t]"
+        "p[np.arange(len(z)), t] -= 1": (
+            "p[np.arange(len(z)), t] = 1 - p[np.arange(len(z)), t]"
+        )
     },
 )
 
@@ -1548,23 +1504,25 @@ FLOOR = Exercise(
     arguments=class_shares,
     small=((2,), (3,), (4,)),
     hints=paragraphs("""
-        Take one class with the share f. Its score is high on a share f of the images and
-        low on the rest. Write down its mean and its mean square.
+        Take one class with the share f. Its score is high on a share f of the images
+        and low on the rest. Write down its mean and its mean square.
 
-        The mean says f * high + (1 - f) * low = 0, and the mean square says f * high ** 2
-        + (1 - f) * low ** 2 = 1. Solve for both.
+        The mean says f * high + (1 - f) * low = 0, and the mean square says f * high **
+        2 + (1 - f) * low ** 2 = 1. Solve for both.
 
         high = sqrt((1 - f) / f) and low = -1 / high. An image of class t has the score
-        high[t] once and low[k] for every other class k, so its loss is log(1 + the sum of
-        exp(low[k] - high[t]) over the other k). The classes count by their shares.
+        high[t] once and low[k] for every other class k, so its loss is log(1 + the sum
+        of exp(low[k] - high[t]) over the other k). The classes count by their shares.
     """),
     why=(
-        "Two conditions fix the two values of a score. A rare class gets a high score and "
-        "its images a small loss, but every class has to divide the same variance 1."
+        "Two conditions fix the two values of a score. A rare class gets a high score "
+        "and its images a small loss, but every class has to divide the same variance "
+        "1."
     ),
 )
 HIGH = "np.sqrt((1 - shares) / shares)"
 LOW = "-np.sqrt(shares / (1 - shares))"
+OTHERS = "np.exp(low).sum() - np.exp(low)"
 FLOOR.mistake(
     "equal-classes",
     "The classes are taken to be equally frequent.",
@@ -1617,14 +1575,14 @@ FLOOR.mistake(
 FLOOR.mistake(
     "own-low-for-all",
     "All other scores are given one class's low value: each class has its own.",
-    {"np.exp(low).sum() - np.exp(low)": "(len(shares) - 1) * np.exp(low)"},
-    {"np.exp(low).sum() - np.exp(low)": "(len(shares) - 1) * np.exp(low.mean())"},
-    {"np.exp(low).sum() - np.exp(low)": "(len(shares) - 1) * np.exp(low).mean()"},
+    {OTHERS: "(len(shares) - 1) * np.exp(low)"},
+    {OTHERS: "(len(shares) - 1) * np.exp(low.mean())"},
+    {OTHERS: "(len(shares) - 1) * np.exp(low).mean()"},
 )
 FLOOR.mistake(
     "own-low-counted",
     "The low value of the true class is in the sum: its score is high, not both.",
-    {"np.exp(low).sum() - np.exp(low)": "np.exp(low).sum()"},
+    {OTHERS: "np.exp(low).sum()"},
 )
 FLOOR.mistake(
     "classes-unweighted",
@@ -1647,9 +1605,7 @@ FLOOR.mistake(
 FLOOR.mistake(
     "shares-twice",
     "The shares come into the softmax: it knows the scores only.",
-    {
-        "np.exp(low).sum() - np.exp(low)": "(shares * np.exp(low)).sum() - shares * np.exp(low)"
-    },
+    {OTHERS: "(shares * np.exp(low)).sum() - shares * np.exp(low)"},
 )
 FLOOR.mistake(
     "true-score-forgotten",
@@ -1697,13 +1653,13 @@ FLOOR.mistake(
 FLOOR.mistake(
     "others-high",
     "The other scores of an image are low: high is the score of the true class only.",
-    {"np.exp(low).sum() - np.exp(low)": "np.exp(high).sum() - np.exp(high)"},
-    {"np.exp(low).sum() - np.exp(low)": "np.exp(high).sum()"},
+    {OTHERS: "np.exp(high).sum() - np.exp(high)"},
+    {OTHERS: "np.exp(high).sum()"},
 )
 FLOOR.mistake(
     "one-other-class",
     "One other class stands for all: every one of them is in the softmax.",
-    {"np.exp(low).sum() - np.exp(low)": "np.exp(low)"},
+    {OTHERS: "np.exp(low)"},
 )
 FLOOR.mistake(
     "low-share-forgotten",
