@@ -816,7 +816,8 @@ LINE = Exercise(
         of x. What becomes of means, covariance and variance when examples have weights?
 
         Divide the weights by their sum; call it w. The weighted mean of anything is
-        then the sum of w times it, and the line goes through the weighted means of x and y.
+        then the sum of w times it, and the line goes through the weighted means of
+        x and y.
 
         The slope is sum(w * (x - mean_x) * (y - mean_y)) / sum(w * (x - mean_x) ** 2),
         with weighted means. If you use np.polyfit: it multiplies the errors by what it
