@@ -45,8 +45,10 @@ START = (
     "import sys; sys.path[0] = sys.argv[1]; "
     "from bnlearn.grading_kernel import serve; serve(sys.argv[2])"
 )
-# Magics whose cell is Python all the same.
-TIMED = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b.*\n")
+# Magics before Python: those of a cell have options in their line, those of a line not.
+TIMED = re.compile(
+    r"\A\s*%%(?:time|timeit|capture|prun)\b.*\n|^\s*%time\s+", re.MULTILINE
+)
 MARK = "BNLEARN_PROGRESS_FILE"
 
 
