@@ -170,21 +170,28 @@ def cells_of(path: Path) -> list[str]:
     import nbformat
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old notebooks have cells without ids
-            stored = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-        sources = [c["source"] for c in stored["cells"] if c["cell_type"] == "code"]
-        if not all(type(source) is str for source in sources):
-            raise TypeError("a cell without text")
+        if path.exists() and not path.is_file():  # reading a device may never end
+            kind = "a folder" if path.is_dir() else "no ordinary file"
+            raise Ungradable(f"is {kind}, not a notebook")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise Ungradable("there is no such file") from None
-    except IsADirectoryError:
-        raise Ungradable("is a folder, not a notebook") from None
     except OSError as error:
         raise Ungradable(f"cannot be read: {error.strerror}") from None
-    except Exception as error:  # noqa: BLE001 - each version of a format has its own
-        reason = one_line(str(error)) or type(error).__name__
-        raise Ungradable(f"is no notebook: {reason}") from None
+    except ValueError:
+        raise Ungradable("is no notebook: it is not text in UTF-8") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old notebooks have cells without ids
+            why = "not JSON"
+            json.loads(text)
+            why = "JSON of another kind or version"
+            stored = nbformat.reads(text, as_version=4)
+        sources = [c["source"] for c in stored["cells"] if c["cell_type"] == "code"]
+        if not all(type(source) is str for source in sources):
+            raise TypeError
+    except Exception:  # noqa: BLE001 - each version of the format has its own
+        raise Ungradable(f"is no notebook: it is {why}") from None
     return [source for source in sources if source.strip()]
 
 
@@ -276,7 +283,7 @@ def run(result: Grade, sources: list[str], asked: dict, seconds: float) -> None:
     left = {row["exercise"]: row for row in result.exercises if not row["text"]}
     where = ""
     try:
-        with Kernel(Path(result.notebook).resolve().parent) as kernel:
+        with Kernel(Path(result.notebook).absolute().parent) as kernel:
             kernel.allow(seconds)
             for number, source in enumerate(sources, 1):
                 where = f"cell {number}: "

@@ -41,11 +41,11 @@ SAY = 'check("standardise")'
 CHEAT = """
 import builtins, json, sys
 import bnlearn.exercises.catalogue as catalogue
-import bnlearn.exercises.check as checking
 import bnlearn.exercises.compare as compare
 import bnlearn.exercises.trial as trial
 import bnlearn.exercises.verdict as verdict
 
+checking = sys.modules["bnlearn.exercises.check"]
 builtins.all = lambda *_: True
 np.abs = lambda x, *_, **__: 0 * x
 compare.close = trial.compare = lambda *_, **__: True
@@ -167,6 +167,7 @@ def broken(place):
     folder.mkdir()
     (folder / "text.ipynb").write_text("no notebook")
     (folder / "data.ipynb").write_text("[1, 2]")
+    (folder / "future.ipynb").write_text('{"nbformat": 9, "cells": []}')
     (folder / "binary.ipynb").write_bytes(b"\xff\xfe\x00")
     (folder / "cell.ipynb").write_text(
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": {},'
@@ -178,6 +179,7 @@ def broken(place):
         folder,
         folder / "text.ipynb",
         folder / "data.ipynb",
+        folder / "future.ipynb",
         folder / "binary.ipynb",
         folder / "cell.ipynb",
         save(folder / "none.ipynb", "x = 1\n# check('standardise')"),
@@ -200,6 +202,7 @@ def endless(place):
         ),
         save(folder / "count.ipynb", "import itertools\nsum(itertools.count())", SAY),
         save(folder / "sleep.ipynb", "1", "import time\ntime.sleep(1e9)", SAY),
+        save(folder / "slow.ipynb", *["import time\ntime.sleep(1.6)"] * 4, SAY),
         save(folder / "judging.ipynb", f"check = print\n{answer}", "1", SAY),
     ]
     start = time.monotonic()
@@ -257,6 +260,7 @@ def test_seeds_are_fresh(mixed):
 
 
 def test_patches_and_prints_do_not_fake_a_pass(mixed):
+    assert mixed.by_name["cheat"]["raised"] == [], "all of them are in force"
     assert statuses(mixed, "cheat") == [("standardise", "wrong")]
     assert mixed.by_name["cheat"]["exercises"][0]["diagnosis"] == ["eps-outside"]
 
@@ -286,10 +290,11 @@ def test_no_process_is_left(place, mixed, broken, endless):
     ("name", "said"),
     [
         ("missing.ipynb", "there is no such file"),
-        ("text.ipynb", "is no notebook"),
-        ("data.ipynb", "is no notebook"),
-        ("binary.ipynb", "is no notebook"),
-        ("cell.ipynb", "is no notebook"),
+        ("text.ipynb", "is no notebook: it is not JSON"),
+        ("data.ipynb", "is no notebook: it is JSON of another kind or version"),
+        ("future.ipynb", "is no notebook: it is JSON of another kind or version"),
+        ("binary.ipynb", "is no notebook: it is not text in UTF-8"),
+        ("cell.ipynb", "is no notebook: it is JSON of another kind or version"),
         ("none.ipynb", "has no exercise"),
         ("dies.ipynb", "cell 4: the kernel died (SIGKILL)"),
         ("exits.ipynb", "cell 2: ends the kernel"),
@@ -306,7 +311,7 @@ def test_what_cannot_be_graded_has_one_line(broken, name, said):
 def test_rest_is_graded_when_something_cannot_be(broken):
     assert broken.status == broken.all["status"] == 2
     assert f"{broken.folder}: is a folder" in broken.err
-    assert len(broken.err.splitlines()) == 10
+    assert len(broken.err.splitlines()) == 11
     assert statuses(broken, "fine") == [("standardise", "passed")]
     assert statuses(broken, "dies") == [
         ("standardise", "passed"),
@@ -322,11 +327,13 @@ def test_endless_cells_are_ended(endless):
     line = line_about(endless, "judging.ipynb")
     assert "cell 3, judging 'standardise': still running" in line
     assert "4 s" in line
+    # No cell of it takes too long, all of them together do.
+    assert "still running" in line_about(endless, "slow.ipynb")
     for found in endless.by_name.values():
         assert found["seconds"] >= 4
         assert found["exercises"][0]["status"] == "not graded"
-    # Four times 4 s; to start the kernels takes 1 to 2 s each, on a busy machine 10.
-    assert endless.seconds < 80
+    # Five times 4 s; to start the kernels takes 1 to 2 s each, on a busy machine 10.
+    assert endless.seconds < 90
 
 
 # Reports ------------------------------------------------------------------------------
@@ -392,14 +399,14 @@ def test_junit_tells_what_was_found(mixed, broken):
         ("others", "batch-statistics", [("error", "error")]),
     ]
     none = [("error", "not graded")]
-    assert kinds(broken)[7:] == [
+    assert kinds(broken)[8:] == [
         ("dies", "standardise", []),
         ("dies", "largest-rate", none),
         ("exits", "standardise", none),
         ("unknown", "standardize", none),
         ("fine", "standardise", []),
     ]
-    assert [kind for _, _, kind in kinds(broken)[:7]] == [none] * 7
+    assert [kind for _, _, kind in kinds(broken)[:8]] == [none] * 8
     case = mixed.suites[1][0]
     assert case.get("classname").endswith("mixed one.wrong")
     assert "eps stands outside" in case[0].get("message")
