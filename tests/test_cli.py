@@ -197,9 +197,7 @@ def endless(place):
     folder.mkdir()
     answer = "import itertools\ndef standardise(x, eps):\n    sum(itertools.count())"
     notebooks = [
-        save(
-            folder / "loop.ipynb", IMPORTS, f"{RIGHT}\n{SAY}", "while True: pass", SAY
-        ),
+        save(folder / "loop.ipynb", "check = print", SAY, "while True: pass", SAY),
         save(folder / "count.ipynb", "import itertools\nsum(itertools.count())", SAY),
         save(folder / "sleep.ipynb", "1", "import time\ntime.sleep(1e9)", SAY),
         save(folder / "slow.ipynb", *["import time\ntime.sleep(1.6)"] * 4, SAY),
