@@ -537,6 +537,13 @@ def test_exit_status_and_table_of_the_command(place):
     assert [*Path(name).parent.glob("*.part")] == []
 
 
+def wait_for(happened):
+    deadline = time.monotonic() + 60
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return happened()
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(tmp_path, number):
@@ -549,9 +556,7 @@ def test_interrupted(tmp_path, number):
     )
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     process = command("grade", name, env=env)
-    deadline = time.monotonic() + 60
-    while not here.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(here.exists)
     assert len(left_behind(tmp_path)) >= 2, "the kernel and its child"
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -559,6 +564,20 @@ def test_interrupted(tmp_path, number):
     assert (out, err) == ("", "bnlearn: stopped\n" if number == signal.SIGINT else "")
     assert left_behind(tmp_path) == []
     assert not [*tmp_path.glob("bnlearn-grade-*")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_killed(tmp_path):
+    here = tmp_path / "running"
+    loop = f"import itertools\nopen({str(here)!r}, 'w').close()\nsum(itertools.count())"
+    name = save(tmp_path / "long.ipynb", loop, SAY)
+    process = command("grade", name, env={**os.environ, "TMPDIR": str(tmp_path)})
+    wait_for(here.exists)
+    time.sleep(0.5)  # the endless call has begun
+    assert left_behind(tmp_path)
+    process.kill()
+    process.communicate(timeout=60)
+    assert wait_for(lambda: not left_behind(tmp_path))
 
 
 def test_reader_that_stops_reading():
