@@ -11,6 +11,7 @@ verdict, but nothing here holds back a program that sets out to deceive either.
 
 import ast
 import json
+import logging
 import os
 import re
 import secrets
@@ -147,6 +148,8 @@ def run(result: Grade, sources: list[str], asked: dict, seconds: float) -> None:
         timeout_func=lambda _: max(deadline - monotonic(), 0.01),
         resources={"metadata": {"path": str(Path(result.notebook).absolute().parent)}},
     )
+    # A command that is stopped need not tell what it was still waiting for.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     where = "start of the kernel"
     with tempfile.TemporaryDirectory(prefix="bnlearn-grade-") as folder:
         env = {name: v for name, v in os.environ.items() if name != "MPLBACKEND"}
