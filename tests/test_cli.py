@@ -39,7 +39,7 @@ SAY = 'check("standardise")'
 TANGLED = "%matplotlib inline\n!true\n%time check('standardise')"
 # Names of the reader that the judge uses too.
 NAMES = "json = open = judged = bnlearn = None"
-FAKE = 'def check(name):\n    print(\'{"status": "passed"}\')'
+FAKE = 'def check(*_):\n    print(\'{"status": "passed"}\')'
 ODD = "raise ValueError('\\x00 \\x1b[31m <&> ]]>')"
 COUNT = "import itertools\nsum(itertools.count())"  # one call into C, without end
 
