@@ -165,7 +165,8 @@ def run_grade(options: argparse.Namespace) -> int:
         data = [{**vars(result), "status": result.status} for result in grades]
         print_json({"status": status, "notebooks": data})
     else:
-        print(*words(grades), sep="\n")
+        for line in words(grades):
+            print(line)
     return status
 
 
