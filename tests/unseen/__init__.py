@@ -7,8 +7,9 @@ The text files hold entries such as
         ...
 
 The fields are the exercise, `right` or `wrong`, what the author says about it, who the author
-plays, and what a check has to name: identifiers of mistakes joined by `+`, words of the
-verdict in quotation marks, or `-` for a mistake that is not in the bank. That last field was
+plays, and what a check has to name: identifiers of mistakes joined by ` + ` if there
+are two, by ` or ` if either is true; words of the verdict in quotation marks; or `-` for a mistake
+that is not in the bank. That last field was
 written by somebody who saw the bank and the author's words, before any check was run.
 """
 
@@ -74,11 +75,11 @@ def outcome(entry, verdict):
     quoted = re.findall(r'"([^"]+)"', entry.expected)
     if quoted:
         return "named" if all(q in str(verdict) for q in quoted) else "not known"
-    expected = set(re.split(r"\s*\+\s*", entry.expected)) - {"-"}
     found = set(verdict.diagnosis)
     if not found:
         return "not known"
+    answers = [set(part.split(" + ")) for part in entry.expected.split(" or ")]
     choice = "one of these" in str(verdict)
-    if expected and expected <= found and (choice or expected == found):
+    if any(wanted == found or (choice and wanted <= found) for wanted in answers):
         return "named"
-    return "in part" if found < expected else "misnamed"
+    return "in part" if any(found < wanted for wanted in answers) else "misnamed"

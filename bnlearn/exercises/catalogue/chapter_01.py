@@ -1030,8 +1030,8 @@ def chain_step(w, rate):
     Returns
     -------
     promised : float
-        What y would become if each weight lowered it by as much as its own
-        derivative says, and they did not disturb each other.
+        What y would become if each step changed it by the step times the
+        derivative, and these changes added up.
     together : float
         What y becomes when all weights move at once.
     """
@@ -1232,8 +1232,8 @@ def chance_of_hits(said, truth):
     Returns
     -------
     float
-        A hit is an input from use that was said to be. Among all ways to choose the
-        inputs 'said', as many as there are, the share with as many hits or more.
+        A hit is an input that is from use and was said to be. Among all ways to say
+        'from use' of as many inputs, the share with as many hits or more.
     """
     from math import comb
 
