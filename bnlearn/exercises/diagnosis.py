@@ -78,7 +78,19 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
         most = max(explained.values(), default=0)
         key = tuple(c.mistakes for n, c in best[k].items() if explained[n] == most)
         found.setdefault(key, []).append(exercise.outputs[k])
+    if len(found) > 1 and (swap := swapped(exercise, cases)):
+        found = {swap: [exercise.outputs[k] for k in wrong]}
     return [Finding(tuple(names), key) for key, names in found.items()]
+
+
+def swapped(exercise: Exercise, cases: list[Case]) -> tuple[tuple[Mistake], ...]:
+    """See whether right outputs in another order explain all: one mistake, not several."""
+    return tuple(
+        candidate.mistakes
+        for candidate in general(exercise)
+        if candidate.names == ("order-of-outputs",)
+        and all(all(_agreement(candidate, case)) for case in cases)
+    )
 
 
 def stages(exercise: Exercise) -> Iterator[tuple[list[Candidate], int]]:

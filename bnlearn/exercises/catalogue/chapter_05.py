@@ -1863,6 +1863,14 @@ ALONE.mistake(
     heading=BELONG,
 )
 ALONE.mistake(
+    "gamma-and-beta-forgotten",
+    "gamma and beta are missing.",
+    in_both(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
+    in_training(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
+    in_evaluation(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
+    heading=BELONG,
+)
+ALONE.mistake(
     "gamma-beta-swapped",
     "gamma and beta are swapped.",
     {"gamma.reshape(column), beta": "beta.reshape(column), gamma"},
