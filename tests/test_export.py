@@ -9,11 +9,13 @@ import json
 import re
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 
 from bnlearn.exercises import export as exporting
 from bnlearn.exercises.catalogue import EXERCISES
+from bnlearn.exercises.check import judge
 from bnlearn.exercises.export import FORMS, add_parser, choose, export
 
 ALL = list(EXERCISES.values())
@@ -139,6 +141,19 @@ def test_test_fails_with_the_verdict(cells, exercise, capsys):
         exec(text, names)  # noqa: S102
     names = {exercise.function: exercise.reference}
     exec(text, names)  # noqa: S102
+
+
+@exercises
+def test_stub_of_a_course_with_other_settings(exercise):
+    # nbgrader's own, where nbgrader_config.py was not copied.
+    text = exercise.stub.replace(
+        "raise NotImplementedError",
+        "# YOUR CODE HERE\n    raise NotImplementedError()",
+    )
+    names = {"np": np}
+    exec(text, names)  # noqa: S102
+    verdict = judge(exercise, names[exercise.function], 0)
+    assert verdict.status == "not attempted"
 
 
 @exercises

@@ -176,22 +176,22 @@ python -m pip install nbgrader {clone}
 Then, in this folder:
 
 ```
-export BNLEARN_PROGRESS_FILE="$PWD/progress.json"
 nbgrader generate_assignment {assignment}
 ```
 
-The first line keeps what your students pass out of your own progress. Give the students
-`release/{assignment}/`, and put what comes back into `submitted/STUDENT/{assignment}/`.
-Then
+Give the students `release/{assignment}/`, and put what comes back into
+`submitted/STUDENT/{assignment}/`. Then
 
 ```
+export BNLEARN_PROGRESS_FILE="$PWD/progress.json"
 nbgrader autograde {assignment}
 nbgrader generate_feedback {assignment}
 nbgrader export
 ```
 
-gives the points, the feedback and `grades.csv`. To use a course of your own, copy
-`source/{assignment}/` into its `source/`.
+gives the points, the feedback and `grades.csv`. The first line keeps what your students
+pass out of your own progress. To use a course of your own, copy `source/{assignment}/`
+into its `source/`.
 {students}"""
 
 
@@ -274,10 +274,11 @@ export BNLEARN_PROGRESS_FILE="$PWD/progress.json"
 {assign}
 ```
 
-The first line keeps what your students pass out of your own progress. Give the students
+The first line keeps what is graded out of your own progress. Give the students
 `made/NN/student/`. This grades what comes back, without Docker and without a network:
 
 ```
+export BNLEARN_PROGRESS_FILE="$PWD/progress.json"
 otter run SUBMISSION -a made/NN/autograder/NN-autograder_*.zip
 ```
 
