@@ -166,14 +166,13 @@ A course folder with one assignment, `{assignment}`:
 
 {table}
 
-You need nbgrader and the package of the book, both in one environment, which has to be
-active. From a clone of the book:
+You need nbgrader and the package of the book in one environment, which has to be active:
 
 ```
-python -m pip install nbgrader {clone}
+python -m pip install nbgrader PATH/TO/CLONE
 ```
 
-Then, in this folder:
+PATH/TO/CLONE is a clone of the book's repository. Then, in this folder:
 
 ```
 nbgrader generate_assignment {assignment}
@@ -192,7 +191,7 @@ nbgrader export
 gives the points, the feedback and `grades.csv`. The first line keeps what your students
 pass out of your own progress. To use a course of your own, copy `source/{assignment}/`
 into its `source/`.
-{students}"""
+"""
 
 
 def nbgrader(chapters: dict[str, list[Exercise]]) -> dict[str, str]:
@@ -201,7 +200,8 @@ def nbgrader(chapters: dict[str, list[Exercise]]) -> dict[str, str]:
         f"source/{ASSIGNMENT}/{page[:2]}.ipynb": nbgrader_notebook(page, exercises)
         for page, exercises in chapters.items()
     }
-    readme = NBGRADER_README.format(assignment=ASSIGNMENT, **in_common(chapters))
+    readme = NBGRADER_README.format(assignment=ASSIGNMENT, table=table(chapters))
+    readme += STUDENTS.format(students="notebook")
     return {**files, "nbgrader_config.py": NBGRADER_CONFIG, "README.md": readme}
 
 
@@ -260,14 +260,14 @@ One assignment for each chapter:
 
 {table}
 
-You need otter-grader and the package of the book, both in one environment, which has to
-be active. From a clone of the book:
+You need otter-grader and the package of the book in one environment, which has to be
+active:
 
 ```
-python -m pip install otter-grader {clone}
+python -m pip install otter-grader PATH/TO/CLONE
 ```
 
-Then, in this folder:
+PATH/TO/CLONE is a clone of the book's repository. Then, in this folder:
 
 ```
 export BNLEARN_PROGRESS_FILE="$PWD/progress.json"
@@ -285,7 +285,7 @@ otter run SUBMISSION -a made/NN/autograder/NN-autograder_*.zip
 SUBMISSION is the notebook or the zip file that its last cell makes, and the points are
 written to `results.json`. `otter grade` and Gradescope work in containers of their own:
 the package has to be installed there as well.
-{students}"""
+"""
 
 
 def otter(chapters: dict[str, list[Exercise]]) -> dict[str, str]:
@@ -295,7 +295,8 @@ def otter(chapters: dict[str, list[Exercise]]) -> dict[str, str]:
         for page, exercises in chapters.items()
     }
     assign = "\n".join(f"otter assign {name} made/{name[:2]}" for name in files)
-    readme = OTTER_README.format(assign=assign, **in_common(chapters))
+    readme = OTTER_README.format(assign=assign, table=table(chapters))
+    readme += STUDENTS.format(students="notebook otter-grader")
     return {**files, "README.md": readme}
 
 
@@ -305,27 +306,27 @@ def otter(chapters: dict[str, list[Exercise]]) -> dict[str, str]:
 STUDENTS = """
 ## What students need
 
-Python 3.11 or newer, Jupyter and the package: `python -m pip install {clone}`. Never
-`pip install bnlearn`, which is another project.
+Python 3.11 or newer, and what this installs:
+
+```
+python -m pip install {students} PATH/TO/CLONE
+```
+
+Never `pip install bnlearn`, which is another project.
 
 The package contains the solutions, and `solution("name")` shows them. So the points say
 who has worked, not who could do it in an examination.
 """
 
 
-def in_common(chapters: dict[str, list[Exercise]]) -> dict[str, str]:
-    """Give what the texts for teachers have in common."""
+def table(chapters: dict[str, list[Exercise]]) -> str:
+    """List the notebooks with their exercises and points."""
     rows = ["| notebook | exercises | points |", "|---|---|---|"]
     for page, exercises in chapters.items():
         names = ", ".join(exercise.identifier for exercise in exercises)
         points = sum(exercise.difficulty for exercise in exercises)
         rows.append(f"| {page[:2]}.ipynb | {names} | {points} |")
-    clone = "PATH/TO/CLONE"
-    return {
-        "table": "\n".join(rows),
-        "clone": clone,
-        "students": STUDENTS.format(clone=clone),
-    }
+    return "\n".join(rows)
 
 
 FORMS: dict[str, Callable] = {"nbgrader": nbgrader, "otter": otter}
