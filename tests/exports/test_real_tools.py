@@ -1,8 +1,8 @@
 """The graders themselves: full marks for references, none for stubs and mistakes.
 
 One submission holds one mistake in each exercise of a chapter, and every exercise is
-scored by itself. So there are as many submissions as the longest bank has programs:
-all programs for nbgrader, and one for each mistake for otter-grader, which is slower.
+scored by itself. So there are as many submissions as the longest bank has mistakes. The
+other ways to make a mistake are left to tests/test_exercises.py: `check` is the same.
 
 `make test-exports` runs this in an environment of its own.
 """
@@ -54,28 +54,26 @@ for name, submission, autograder in json.load(sys.stdin):
 # Submissions -------------------------------------------------------------------------
 
 
-def bank(exercise, all_edits=True):
-    """Give what is wrong, and the program, for every mistake."""
+def bank(exercise):
+    """Give a program and what is wrong with it, for every mistake."""
     return [
-        (f"{mistake.identifier} {number}", edited(exercise.solution, edit))
+        (edited(exercise.solution, mistake.edits[0]), mistake.identifier)
         for mistake in exercise.mistakes
-        for number, edit in enumerate(mistake.edits)
-        if all_edits or number == 0
     ]
 
 
-def submissions(exercises, all_edits=True):
+def submissions(exercises):
     """Give answers and what is wrong with them, by the name of the submission."""
     right = {e.identifier: (e.solution, "") for e in exercises}
     found = {
         "reference": right,
         "stub": {e.identifier: (e.stub, "nothing was written") for e in exercises},
     }
-    banks = [bank(exercise, all_edits) for exercise in exercises]
+    banks = [bank(exercise) for exercise in exercises]
     for number, programs in enumerate(itertools.zip_longest(*banks)):
         # Where a bank is at its end, the reference must not suffer from its neighbours.
         found[f"mistakes{number:03}"] = right | {
-            e.identifier: (program[1], program[0])
+            e.identifier: program
             for e, program in zip(exercises, programs, strict=True)
             if program
         }
@@ -205,7 +203,7 @@ def test_otter(tmp_path, home):
         released = folder / "made" / number / "student" / f"{number}.ipynb"
         assert list(gives_away(released)) == []
         [autograder] = folder.glob(f"made/{number}/autograder/*.zip")
-        for name, answers in submissions(exercises, all_edits=False).items():
+        for name, answers in submissions(exercises).items():
             name = f"{number}-{name}"
             chosen[name] = answers
             place = tmp_path / name
