@@ -6,6 +6,7 @@ import linecache
 import re
 import sys
 import time
+import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import import_module
@@ -236,6 +237,8 @@ def test_pairs_have_two_mistakes():
         (lambda a: a.round(2), "result-rounded"),
         (lambda a: -a, "sign-flipped"),
         (lambda a: 0 * a, "zeros"),
+        (np.trunc, "result-rounded"),
+        (lambda a: a.astype("f2"), "result-rounded"),
     ],
 )
 def test_general_mistakes(change, identifier):
@@ -243,6 +246,20 @@ def test_general_mistakes(change, identifier):
         return tuple(map(change, CLOSED.reference(*arguments)))
 
     assert judge(CLOSED, answer, 0).diagnosis == (identifier,)
+
+
+def test_zeros_are_not_called_rounded():
+    exercise = EXERCISES["largest-rate"]
+    assert judge(exercise, lambda x: 0.0, 0).diagnosis == ("zeros",)
+
+
+def test_one_output_twice():
+    def answer(x):
+        return x.mean(axis=0), x.mean(axis=0)
+
+    verdict = judge(EXERCISES["batch-statistics"], answer, 0)
+    assert verdict.diagnosis == ("output-repeated",)
+    assert verdict.outputs == {"mean": True, "var": False}
 
 
 def test_order_of_outputs():
@@ -409,6 +426,8 @@ def same_for_all(value):
         ((object(), None, len), "dgamma: asked for an array of numbers, came None."),
         ((np.zeros(10**7, "i1"),) * 3, "dx: asked for the shape"),
         (([[1], [2, 3]], 0, 0), "dx: asked for an array of numbers, came a list of 2."),
+        (([[[]] * 10**4] * 10**4, 0, 0), "came a list of 10000."),
+        (([[0.5] * 10**4] * 10**4, 0, 0), "came a list of 10000."),
         (np.array([1, "a", None], object), "asked for an array of numbers"),
     ],
 )
@@ -439,7 +458,9 @@ def changed_outputs(change):
         (lambda a: a.astype("f2"), "asked for float64 or float32, came float16."),
         (lambda a: a + 1j, "asked for float64 or float32, came complex128."),
         (lambda a: a > 0, "asked for float64 or float32, came bool."),
-        (lambda a: a.astype(object), "asked for an array of numbers"),
+        (lambda a: a + 0j, "asked for float64 or float32, came complex128."),
+        (lambda a: a.astype(object), "came one array of shape (7, 3) and dtype object"),
+        (lambda a: a.T, "asked for the shape (7, 3), came (3, 7); transposed, it is"),
         (lambda a: np.broadcast_to(1.0, (10**9, 10**9)), "came (1000000000, "),
     ],
 )
@@ -447,6 +468,17 @@ def test_wrong_kind_of_output(change, words):
     verdict = judge(CLOSED, changed_outputs(change), 0)
     assert verdict.status == "wrong"
     assert words in str(verdict)
+
+
+def test_value_whose_class_cannot_be_asked():
+    class Meta(type):
+        def __getattribute__(cls, name):
+            raise RuntimeError(name)
+
+    odd = Meta("Odd", (), {})
+    verdict = judge(CLOSED, same_for_all((0, odd, odd())), 0)
+    assert "dbeta: asked for an array of numbers, came one Odd." in str(verdict)
+    assert "Odd, not a function" in str(judge(CLOSED, odd(), 0))
 
 
 def test_right_numbers_in_another_class_of_array():
@@ -553,6 +585,44 @@ def test_warnings_are_told_once():
     verdict = judge(CLOSED, answer, 0)
     assert verdict.status == "passed"
     assert str(verdict).count("divide by zero") == 1
+
+
+def test_mistakes_of_the_bank_do_not_warn():
+    # One of them divides by m - 1, and the sandbox knows nothing of that.
+    exercise = EXERCISES["batch-statistics"]
+    program = exercise.mistakes[0].edits[0]
+    noisy = replace(
+        exercise.mistakes[0],
+        edits=(program, {"x.mean(axis=0)": "x[:0].mean(axis=0)"}),
+    )
+    changed = replace(exercise, mistakes=[noisy])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        verdict = judge(changed, lambda x: (x.sum(axis=0), x.var(axis=0)), 0)
+        assert verdict.status == "wrong" and "Warning" not in str(verdict)
+        right = judge(changed, changed.program(noisy.edits[1]), 0)
+    assert right.diagnosis == (noisy.identifier,)
+
+
+def test_a_number_that_is_none_is_not_too_small():
+    verdict = judge(EXERCISES["largest-rate"], lambda x: np.nan, 0)
+    assert str(verdict).endswith("There rate is nan.")
+    verdict = judge(EXERCISES["largest-rate"], lambda x: 1e9, 0)
+    assert str(verdict).endswith("There rate is 1e+09, which is too large.")
+
+
+def test_wrong_shape_is_said_once():
+    def answer(x):
+        return x.mean(axis=0)[:, None], x.var(axis=0)
+
+    verdict = judge(EXERCISES["batch-statistics"], answer, 0)
+    assert "its numbers are right" in str(verdict)
+    assert "not a mistake I know" not in str(verdict)
+
+
+def test_verdicts_can_be_compared():
+    one, two = (judge(CLOSED, unknown, 0) for _ in range(2))
+    assert one != two and len({one, two}) == 2
 
 
 def test_body_without_a_value():

@@ -445,7 +445,7 @@ def test_endless_loop_ends(source, limited):
     submission = submit(source, seconds=BUDGET)
     start = time.perf_counter()
     run = submission.run(np.arange(3.0))
-    assert time.perf_counter() - start < 3 * BUDGET
+    assert time.perf_counter() - start < 10 * BUDGET  # other programs may be busy
     assert run.value is None
     assert run.timed_out
     assert isinstance(run.error, OutOfTime)
@@ -495,7 +495,7 @@ def test_odd_object_is_looked_at_without_running_it(source, limited):
     run = submission.run(2)
     as_array(run.value)
     assert run.timed_out or run.error is None
-    assert time.perf_counter() - start < 3 * BUDGET
+    assert time.perf_counter() - start < 10 * BUDGET  # other programs may be busy
 
 
 def test_budget_is_shared_by_all_runs(limited):
@@ -848,6 +848,18 @@ GLOBAL = {
         lambda: bnlearn.norms.batch_norm_forward,
     ),
     "clock": ("time.perf_counter = lambda: 0", lambda: time.perf_counter),
+    "class of numpy": (
+        "np.errstate.__enter__ = lambda self: 1 / 0",
+        lambda: np.errstate.__enter__,
+    ),
+    "class of bnlearn": (
+        "bnlearn.norms.NormCache.__len__ = lambda self: 0",
+        lambda: bnlearn.norms.NormCache.__len__,
+    ),
+    "class of warnings": (
+        "warnings.catch_warnings.__exit__ = None",
+        lambda: warnings.catch_warnings.__exit__,
+    ),
 }
 ENDINGS = {
     "returns": "return x",
@@ -1486,6 +1498,25 @@ def test_reference_of_the_package_runs():
     np.testing.assert_array_equal(
         run.value[0], bnlearn.norms.batch_norm_forward(x, eps=1e-3)[0]
     )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x):\n    while True: pass",
+        "def f(x): return f(f(x - 1))",
+        "def f(x):\n    return [1 for _ in iter(int, 1)]",
+        "f = lambda x: [0 for _ in iter(int, 1)]",
+    ],
+)
+def test_endless_code_without_source_ends(source, limited):
+    space = {"__name__": "__main__"}
+    exec(compile(source, "<timed exec>", "exec"), space)  # noqa: S102
+    before = sys.gettrace()
+    run = Submission(space["f"], seconds=BUDGET).run(1)
+    assert run.timed_out or isinstance(run.error, RecursionError)
+    assert run.seconds < 10 * BUDGET  # other programs may be busy
+    assert sys.gettrace() is before
 
 
 def test_source_that_has_changed_is_not_used(tmp_path):

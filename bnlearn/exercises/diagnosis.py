@@ -6,6 +6,7 @@ strong evidence, so nothing is named that merely resembles.
 """
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -80,7 +81,9 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
 def stages(exercise: Exercise) -> Iterator[tuple[list[Candidate], int]]:
     """Give the candidates, likelier ones first, with the least score that convinces."""
     yield [c for c in singles(exercise) if not c.mistakes[0].unstable], 0
-    # Rounded numbers may agree by chance on one input.
+    # Rounded numbers may agree by chance on one input, not on all.
+    zeros = [c for c in general(exercise) if c.names == ("zeros",)]
+    yield zeros, 1  # before others: small numbers are rounded to zeros
     yield general(exercise), 1
     yield [c for c in singles(exercise) if c.mistakes[0].unstable], 0
     yield pairs(exercise), 0
@@ -189,7 +192,8 @@ def _same_error(outcome: object, error: BaseException | None) -> bool:
 
 def outcome_of(function: Callable, case: Case) -> object:
     """Run a program of the bank on the input of a case; an error is an outcome."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the submission are told
         try:
             return function(*copied(case.arguments))
         except Exception as error:  # noqa: BLE001 (what it raises is compared as well)
@@ -218,6 +222,10 @@ def general(exercise: Exercise) -> list[Candidate]:
         return lambda *arguments: tuple(right(arguments)[k] for k in order)
 
     orders = list(itertools.permutations(range(count)))[1:]
+    twice = [
+        [other if j == k else j for j in range(count)]
+        for k, other in itertools.permutations(range(count), 2)
+    ]
     programs = [
         *(("result-rounded", each(lambda a, d=d: a.round(d))) for d in range(7)),
         ("result-rounded", each(np.trunc)),
@@ -225,6 +233,7 @@ def general(exercise: Exercise) -> list[Candidate]:
         ("sign-flipped", each(np.negative)),
         ("zeros", each(np.zeros_like)),
         *(("order-of-outputs", in_order(order)) for order in orders),
+        *(("output-repeated", in_order(order)) for order in twice),
     ]
     return [
         Candidate((Mistake(name, GENERAL[name], exercise.section),), answer)
@@ -237,4 +246,5 @@ GENERAL = {
     "sign-flipped": "The sign is the wrong way round.",
     "zeros": "Nothing but zeros comes back.",
     "order-of-outputs": "The outputs come in another order than asked for.",
+    "output-repeated": "Another output stands here: the same one comes twice.",
 }

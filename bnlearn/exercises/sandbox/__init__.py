@@ -17,8 +17,10 @@ one run, by `Submission.use`.
 What this cannot do:
 
 - end one endless call into C, such as ``sum(itertools.count())`` or ``time.sleep(1e9)``;
-- put ticks into code without source lines (builtins, text given to ``exec``, cells under
-  ``%%time``; `remember` makes lines known) or into what other modules define;
+- put ticks into what other modules define, or into text given to ``exec``;
+- put ticks into functions without source lines, such as those of a cell under ``%%time``
+  (`remember` makes lines known). They are traced, which ends them if they do not also
+  catch every exception;
 - put back what lies deeper than names, contents and attributes: slots of objects, arrays
   above 1 MB, the code and defaults of functions inside NumPy, files;
 - hold back code that means harm: it shares the process.

@@ -165,7 +165,7 @@ class Inside:
     def __init__(self, start, tick: Callable):
         reach = Reach(start)
         self.homes = reach.homes
-        self.twins = []
+        self.twins, self.has_source = [], True
         self.contents, self.bindings = [], []
         self.before, self.names, self.codes = [], [], []
         room = ARRAY_BYTES
@@ -174,6 +174,7 @@ class Inside:
             if kind is types.FunctionType and reach.is_home(thing):
                 twin = ticking(thing.__code__, tick)
                 self.twins += [(thing, twin)] if twin is not None else []
+                self.has_source = self.has_source and twin is not None
             if kind is np.ndarray:
                 room -= thing.nbytes
                 if thing.dtype.hasobject or not thing.flags.writeable or room < 0:

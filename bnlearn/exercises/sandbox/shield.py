@@ -55,7 +55,7 @@ class Guarded(NamedTuple):
     """What the caller relies on, and a submission could patch."""
 
     namespaces: list[dict]
-    classes: list[type]
+    classes: list[tuple[type, dict]]
 
 
 def guarded() -> Guarded:
@@ -70,7 +70,7 @@ def guarded() -> Guarded:
         if is_class(thing) and thing.__flags__ & (_HEAP | _IMMUTABLE) == _HEAP:
             package = str(thing.__module__).partition(".")[0]
             classes |= {id(thing): thing} if package in _WITH_CLASSES else {}
-    return Guarded(spaces, [*classes.values()])
+    return Guarded(spaces, [(cls, dict(attributes(cls))) for cls in classes.values()])
 
 
 def _write_environment(then):
@@ -250,8 +250,8 @@ def shielded(call: Callable, shared: Guarded, notes: Notes) -> tuple:
         warnings.simplefilter("always")
         settings = [(read, write, read()) for read, write in _SETTINGS]
         names = [(space, space.copy()) for space in shared.namespaces]
-        classes = [(cls, dict(attributes(cls))) for cls in shared.classes]
         loaded = sys.modules, sys.modules.copy()
+        classes = shared.classes
         try:
             for space, others in _replaced(notes):
                 space.update(others)
