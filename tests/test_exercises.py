@@ -14,7 +14,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from bnlearn.exercises import catalogue, check, hint, solution
+from bnlearn.exercises import catalogue, check, hint, inputs, solution
 from bnlearn.exercises.catalogue import EXERCISES, find
 from bnlearn.exercises.check import judge
 from bnlearn.exercises.diagnosis import pairs, singles
@@ -102,6 +102,30 @@ def test_references_are_gradients(exercise):
                 slope = finite_difference(exercise, case, name, want.shape)
                 tolerance = 1e-5 * np.abs(slope).max()
                 np.testing.assert_allclose(want, slope, rtol=0, atol=tolerance)
+
+
+def test_inputs_differ_as_they_should():
+    rng = np.random.default_rng(0)
+    for kind in inputs.KINDS:
+        x = inputs.values(rng, (4000, 3, 2), kind)
+        assert x.shape == (4000, 3, 2)
+        mean, std = x.mean(axis=(0, 2)), x.std(axis=(0, 2))
+        assert np.ptp(mean) > 0.01 and np.ptp(std) > 0.01
+        if kind == "quiet":
+            assert std[-1] ** 2 < 1e-3 < std[:-1].min() ** 2
+        if kind == "scaled":
+            assert std[-1] / std[0] > 1e3
+    near, far = (
+        inputs.values(np.random.default_rng(1), (400, 3), "plain", offset)
+        for offset in (1, 1e6)
+    )
+    np.testing.assert_allclose(near.std(axis=0), far.std(axis=0))
+    assert (np.abs(far.mean(axis=0)) > 1e5 * far.std(axis=0)).all()
+    gamma = inputs.per_channel(rng, near)
+    assert np.ptp(np.abs(gamma)) > 1 and np.unique(np.abs(gamma)).size == 3
+    assert 1e-3 <= inputs.draw_eps(rng) < 1e-2
+    upstream = inputs.like(rng, near.astype("f4"))
+    assert upstream.dtype == np.float32 and upstream.std() > 0.9
 
 
 # Stubs and right answers -------------------------------------------------------------
@@ -272,6 +296,28 @@ def test_order_of_outputs():
     assert verdict.outputs == {"dx": True, "dgamma": False, "dbeta": False}
 
 
+def test_mistake_that_shows_for_some_inputs_only():
+    exercise = EXERCISES["standardise-channels"]
+    [mistake] = [m for m in exercise.mistakes if m.identifier == "per-image"]
+    wrong = exercise.program(mistake.edits[0])
+
+    def answer(x, eps):
+        return (wrong if x.ndim > 3 else exercise.reference)(x, eps)
+
+    verdict = judge(exercise, answer, 0)
+    assert verdict.diagnosis == ("per-image",)
+    assert "Right for a matrix and sequences;" in str(verdict)
+
+
+def test_rounding_errors_of_another_program_are_the_same_mistake():
+    def answer(x):
+        mean = np.ones(len(x)) @ x / len(x)
+        return mean, np.einsum("ij,ij->j", x, x) / len(x) - mean * mean
+
+    verdict = judge(EXERCISES["batch-statistics"], answer, 0)
+    assert verdict.diagnosis == ("one-pass-variance",)
+
+
 # What is not known -------------------------------------------------------------------
 
 
@@ -291,6 +337,53 @@ def test_unknown_mistake_is_admitted_with_an_example_and_a_slope():
     index = int(i), int(j)
     assert float(value) == pytest.approx(unknown(*inputs)[0][index], rel=1e-4)
     assert float(slope) == pytest.approx(CLOSED.reference(*inputs)[0][index], rel=1e-4)
+
+
+def test_one_wrong_entry_is_found_and_pointed_at():
+    exercise = EXERCISES["standardise"]
+
+    def answer(x, eps):
+        x_hat = exercise.reference(x, eps)
+        x_hat[1, 0] += 0.5
+        return x_hat
+
+    verdict = judge(exercise, answer, 0)
+    assert verdict.status == "wrong"
+    assert re.search(r"There x_hat\[1, 0\] is \S+, and should be", str(verdict))
+
+
+def test_smallest_example_is_wrong_and_short():
+    exercise = EXERCISES["standardise"]
+
+    def answer(x, eps):
+        return exercise.reference(x, eps) + 0.1 * (len(x) > 3)
+
+    verdict = judge(exercise, answer, 0)
+    x = verdict.inputs["x"]
+    assert x.shape == (4, 3)
+    assert (x == x.round(2)).all()
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_how_close_is_close(dtype):
+    exercise = EXERCISES["backward-staged"]
+
+    def off_by(error):
+        def answer(*arguments):
+            found = exercise.reference(*arguments)
+            return tuple((a * (1 + error)).astype(dtype) for a in found)
+
+        return judge(exercise, answer, 0).status
+
+    least = {"f8": 1e-7, "f4": 2e-4}[dtype]
+    assert off_by(least / 2) == "passed"
+    assert off_by(least * 2) == "wrong"
+
+
+@exercises
+def test_what_is_expected_is_exact(exercise):
+    for _family, arguments in cases_of(exercise):
+        assert all(a.dtype == np.float64 for a in exercise.expected(arguments))
 
 
 def test_an_answer_that_is_right_for_some_inputs_only():
@@ -362,8 +455,49 @@ def test_html_is_escaped():
     assert Tags(verdict._repr_html_()).tags == {"div", "p", "strong"}
 
 
+def test_what_is_said_comes_in_an_order_that_helps():
+    edits = {"dout.sum(axis=0)": "dout.mean(axis=0)"}
+    wrong = CLOSED.program(edits)
+
+    def answer(dout, x, gamma, eps):
+        print("on the way")
+        dx, dgamma, dbeta = wrong(dout, x, gamma, eps)
+        np.log(np.zeros(1))
+        x += 1
+        return dx, dgamma * gamma**2, dbeta
+
+    words = [
+        "wrong: ",
+        "Your function changes its input x",
+        "dx is right; dgamma and dbeta are not.",
+        "dbeta: dgamma and dbeta are sums over the batch",
+        "dgamma: not a mistake I know.",
+        "The smallest example I found: dout = ",
+        "There dgamma[",
+        "Warning: ",
+        "Your function printed: on the way",
+    ]
+    text = str(judge(CLOSED, answer, 0))
+    places = [text.find(part) for part in words]
+    assert min(places) >= 0 and places == sorted(places), text
+
+
+def test_answer_for_one_seed_is_no_answer():
+    told = {}
+
+    def answer(x, eps):
+        return told[x.tobytes()]
+
+    exercise = EXERCISES["standardise"]
+    for _family, arguments in cases_of(exercise, 1):
+        told[arguments[0].tobytes()] = exercise.reference(*arguments)
+    assert judge(exercise, answer, 1).status == "passed"
+    assert judge(exercise, answer, 2).status == "error"
+
+
 def test_seed_repeats_a_verdict():
     first = check("backward-closed-form", unknown)
+    assert f"check('backward-closed-form', seed={first.seed}) repeats" in str(first)
     again = check("backward-closed-form", unknown, seed=first.seed)
     assert str(again) == str(first)
     assert check("backward-closed-form", unknown).seed != first.seed
