@@ -110,7 +110,7 @@ def test_inputs_differ_as_they_should():
         x = inputs.values(rng, (4000, 3, 2), kind)
         assert x.shape == (4000, 3, 2)
         mean, std = x.mean(axis=(0, 2)), x.std(axis=(0, 2))
-        assert np.ptp(mean) > 0.01 and np.ptp(std) > 0.01
+        assert np.ptp(mean) > 0.1 and np.ptp(std) > 0.1
         if kind == "quiet":
             assert std[-1] ** 2 < 1e-3 < std[:-1].min() ** 2
         if kind == "scaled":
@@ -235,6 +235,19 @@ def test_what_cannot_be_told_apart_is_given_as_a_choice():
     assert "one of these" in str(verdict) and " Or: The other one." in str(verdict)
 
 
+def test_a_mistake_that_explains_all_is_likelier():
+    gamma, beta = {"x_hat).sum(": "x_hat).mean("}, {"dout.sum(": "dout.mean("}
+    both = replace(CLOSED.mistakes[0], identifier="both", edits=(gamma | beta,))
+    one = replace(both, identifier="one", edits=(gamma,))
+    exercise = replace(CLOSED, mistakes=[one, both])
+
+    def answer(*arguments):
+        dx, dgamma, dbeta = CLOSED.program(gamma | beta)(*arguments)
+        return dx**3, dgamma, dbeta
+
+    assert judge(exercise, answer, 0).diagnosis == ("both",)
+
+
 def test_two_mistakes_each_explain_their_output():
     edits = {"g = gamma * dout": "g = dout", "dout.sum(": "dout.mean("}
     verdict = judge(CLOSED, CLOSED.program(edits), 0)
@@ -312,10 +325,18 @@ def test_mistake_that_shows_for_some_inputs_only():
 def test_rounding_errors_of_another_program_are_the_same_mistake():
     def answer(x):
         mean = np.ones(len(x)) @ x / len(x)
-        return mean, np.einsum("ij,ij->j", x, x) / len(x) - mean * mean
+        return mean, 49 * np.einsum("ij,ij->j", x / 7, x / 7) / len(x) - mean * mean
 
     verdict = judge(EXERCISES["batch-statistics"], answer, 0)
     assert verdict.diagnosis == ("one-pass-variance",)
+
+
+def test_what_merely_resembles_a_mistake_is_not_named():
+    exercise = EXERCISES["standardise"]
+    [mistake] = [m for m in exercise.mistakes if m.identifier == "eps-outside"]
+    wrong = exercise.program(mistake.edits[0])
+    verdict = judge(exercise, lambda x, eps: wrong(x, eps) * (1 + 1e-5), 0)
+    assert verdict.status == "wrong" and verdict.diagnosis == ()
 
 
 # What is not known -------------------------------------------------------------------
@@ -665,8 +686,9 @@ def test_output_that_is_an_input():
     assert verdict.outputs == {"x_hat": True}
 
 
-def test_one_buffer_for_all_calls():
-    buffer = np.zeros((40, 8))
+@pytest.mark.parametrize("shape", [(40, 8), (400, 400)])
+def test_one_buffer_for_all_calls(shape):
+    buffer = np.zeros(shape)  # the larger one is more than the sandbox puts back
 
     def answer(dout, x, gamma, eps):
         dx, dgamma, dbeta = CLOSED.reference(dout, x, gamma, eps)

@@ -65,7 +65,7 @@ def test_first_day_of_passing_is_kept(file):
     stored = json.loads(file.read_text(encoding="utf-8"))
     stored["exercises"]["standardise"]["passed"] = "2020-02-02"
     file.write_text(json.dumps(stored), encoding="utf-8-sig")  # as some editors do
-    for status in ("wrong", "error", "passed"):
+    for status in ("passed", "wrong", "error"):
         record("standardise", status)
     expected = {"state": "passed", "tries": 4, "passed": "2020-02-02"}
     assert load() == {"standardise": expected}
