@@ -776,6 +776,14 @@ def test_wrong_shape_is_said_once():
     assert "not a mistake I know" not in str(verdict)
 
 
+def test_one_array_is_not_taken_for_two_outputs():
+    # Two channels in one of the families: there its length is the number of outputs.
+    verdict = judge(EXERCISES["channel-statistics"], lambda x: x.mean((0, 2, 3)), 0)
+    assert verdict.paragraphs == (
+        "Asked for 2 outputs (mean, var), came one array of shape (3,).",
+    )
+
+
 def test_verdicts_can_be_compared():
     one, two = (judge(CLOSED, unknown, 0) for _ in range(2))
     assert one != two and len({one, two}) == 2
