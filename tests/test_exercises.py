@@ -345,8 +345,8 @@ def test_general_mistakes(change, identifier):
 
 
 def test_zeros_are_not_called_rounded():
-    exercise = EXERCISES["largest-rate"]
-    assert judge(exercise, lambda x: 0.0, 0).diagnosis == ("zeros",)
+    exercise = EXERCISES["softmax-gradient"]
+    assert judge(exercise, lambda z, t: 0.0 * z, 0).diagnosis == ("zeros",)
 
 
 def test_one_output_twice():
@@ -396,6 +396,13 @@ def test_what_merely_resembles_a_mistake_is_not_named():
     wrong = exercise.program(mistake.edits[0])
     verdict = judge(exercise, lambda x, eps: wrong(x, eps) * (1 + 1e-5), 0)
     assert verdict.status == "wrong" and verdict.diagnosis == ()
+
+
+def test_swapped_outputs_are_one_mistake_and_not_two():
+    # Each of the two is what a mistake of the bank returns in its place.
+    exercise = EXERCISES["batch-of-one"]
+    verdict = judge(exercise, lambda *given: exercise.reference(*given)[::-1], 0)
+    assert verdict.diagnosis == ("order-of-outputs",)
 
 
 # What is not known -------------------------------------------------------------------
