@@ -50,14 +50,17 @@ To run this page, open your own copy with `make lab`.
 ```{{code-cell}} ipython3
 import numpy as np
 
-from bnlearn.exercises import check, hint, progress, quiz, solution
+from bnlearn.exercises import check, hint, progress, solution
+from bnlearn.notebook import quiz
 ```
 """
 
 EXERCISE = """
 ## {title}
 
-*{effort}, {minutes} minutes.* {text} The background is in [{heading}](../{address}).
+*{effort}, {minutes} minutes. Background: [{heading}](../{address}).*
+
+{text}
 
 ```{{code-cell}} ipython3
 {stub}
@@ -80,7 +83,10 @@ HINT = """<details><summary>Hint {number}</summary>
 QUIZ = """
 ## Quiz
 
-Choose the answer that you would defend. Each choice says what is right or wrong about it.
+Choose an answer and read why it is right or wrong. A wrong choice is worth reading too: each is
+something that people believe. Choose again as often as you like; nothing is counted, stored or sent.
+The last questions show a program with one mistake in it; `check` would say the same of it. In
+JupyterLab, run the cell first.
 
 ```{{code-cell}} ipython3
 quiz("{number}")
@@ -110,7 +116,9 @@ SOLUTION = """
 {source}
 ```
 
-{why} [The exercise](../{page}) is explained in [{heading}](../{address}).
+{why}
+
+[The exercise]({page}), [its background](../{address}).
 
 What often goes wrong:
 
@@ -152,19 +160,22 @@ def title_of(page):
 
 
 def filled(text):
-    """Break the lines of a paragraph as an editor would.
+    """Turn a text for terminals into a paragraph of Markdown.
 
     Parameters
     ----------
     text : str
-        One paragraph of Markdown.
+        Words, formulas, and code between backticks.
 
     Returns
     -------
     str
-        Lines of at most 100 characters.
+        Lines of at most 100 characters; stars outside code stay stars.
     """
-    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+    parts = text.split("`")
+    parts[::2] = [part.replace("*", r"\*") for part in parts[::2]]
+    words = "`".join(parts)
+    return textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def notebook_page(page, exercises):
@@ -194,7 +205,7 @@ def notebook_page(page, exercises):
             title=exercise.title,
             effort=EFFORT[exercise.difficulty].capitalize(),
             minutes=exercise.minutes,
-            text=exercise.text,
+            text=filled(exercise.text),
             heading=section.heading,
             address=section.address.replace(".html", ".ipynb"),
             stub=exercise.stub,
@@ -222,15 +233,14 @@ def solutions_page(found):
     for page, exercises in found.items():
         parts.append(f"\n## Chapter {page[:2]}: {title_of(page)}\n")
         for exercise in exercises:
-            mistakes = [f"- {m.message}" for m in exercise.mistakes]
+            mistakes = [f"- {filled(m.message)}" for m in exercise.mistakes]
             part = SOLUTION.format(
                 title=exercise.title,
-                text=exercise.text,
+                text=filled(exercise.text),
                 source=source(exercise.reference),
-                why=exercise.why,
-                heading=exercise.section.heading,
+                why=filled(exercise.why),
                 address=exercise.section.address.replace(".html", ".ipynb"),
-                page=f"exercises/{page}.ipynb",
+                page=f"{page}.ipynb",
                 mistakes="\n".join(mistakes),
             )
             parts.append(part)

@@ -17,7 +17,7 @@ def path() -> Path:
     """Say where the file is: BNLEARN_PROGRESS_FILE, else the user's data folder."""
     chosen = os.environ.get("BNLEARN_PROGRESS_FILE")
     if chosen:
-        return Path(chosen)
+        return Path(os.path.expanduser(chosen))  # notebooks set it without a shell
     import platformdirs
 
     return Path(platformdirs.user_data_dir("bnlearn-book", False), "progress.json")
@@ -33,11 +33,11 @@ def load() -> dict[str, dict]:
     """
     file = path()
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = json.loads(file.read_text(encoding="utf-8-sig"))
         return {name: sound(entry) for name, entry in stored["exercises"].items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         set_aside(file)
         return {}
 
@@ -89,13 +89,14 @@ def record(identifier: str, status: str) -> str | None:
     """
     try:
         exercises = load()
-        entry = exercises.setdefault(identifier, {"state": status, "tries": 0})
+        new = {"state": "not attempted", "tries": 0}
+        entry = exercises.setdefault(identifier, new)
         if status != "not attempted":
             entry["tries"] += 1
-        if entry["state"] != "passed":
-            entry["state"] = status
+            if entry["state"] != "passed":
+                entry["state"] = status
             if status == "passed":
-                entry["passed"] = date.today().isoformat()
+                entry.setdefault("passed", date.today().isoformat())
         save(exercises)
     except (OSError, ImportError) as error:
         return f"Your progress could not be saved: {error}"

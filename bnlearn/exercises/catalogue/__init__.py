@@ -1,4 +1,4 @@
-"""All exercises, by identifier, in the order of the book."""
+"""All exercises, by identifier: chapter by chapter, easy ones first."""
 
 from difflib import get_close_matches
 
@@ -28,8 +28,10 @@ CHAPTERS = {
 EXERCISES: dict[str, Exercise] = {
     exercise.identifier: exercise
     for chapter in CHAPTERS.values()
-    for exercise in vars(chapter).values()
-    if isinstance(exercise, Exercise)
+    for exercise in sorted(
+        (thing for thing in vars(chapter).values() if isinstance(thing, Exercise)),
+        key=lambda exercise: exercise.difficulty,
+    )
 }
 
 

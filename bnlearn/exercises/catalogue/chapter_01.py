@@ -163,9 +163,15 @@ SIZE.mistake(
     "variation-wrong",
     "The spread of the weights comes in wrongly: its square belongs here.",
     {FRACTION: "len(weights) / (1 + weights.std() / weights.mean())"},
-    {FRACTION: "len(weights) / (1 + weights.var(ddof=1) / weights.mean() ** 2)"},
     {FRACTION: "len(weights) / (1 + weights.var() / weights.mean())"},
     {FRACTION: "len(weights) * (1 - weights.var() / weights.mean() ** 2)"},
+)
+
+
+SIZE.mistake(
+    "unbiased-spread",
+    "The variance of the weights is divided by n - 1: the biased one belongs here.",
+    {FRACTION: "len(weights) / (1 + weights.var(ddof=1) / weights.mean() ** 2)"},
 )
 
 
@@ -668,6 +674,10 @@ MOVE.mistake(
     "The average is taken before the division: every unit has a spread of its own.",
     {MEAN_MOVE: "distance.mean() / before.std(axis=0).mean()"},
     {MEAN_MOVE: "distance.sum() / before.std(axis=0).mean()"},
+)
+MOVE.mistake(
+    "one-spread-for-all",
+    "One spread serves all units: each has its own.",
     {"before.std(axis=0)": "before.std()"},
 )
 MOVE.mistake(
@@ -1030,8 +1040,8 @@ def chain_step(w, rate):
     Returns
     -------
     promised : float
-        What y would become if each weight lowered it by as much as its own
-        derivative says, and they did not disturb each other.
+        What y would become if each step changed it by the step times the
+        derivative, and these changes added up.
     together : float
         What y becomes when all weights move at once.
     """
@@ -1232,8 +1242,8 @@ def chance_of_hits(said, truth):
     Returns
     -------
     float
-        A hit is an input from use that was said to be. Among all ways to choose the
-        inputs 'said', as many as there are, the share with as many hits or more.
+        A hit is an input that is from use and was said to be. Among all ways to say
+        'from use' of as many inputs, the share with as many hits or more.
     """
     from math import comb
 
@@ -1351,6 +1361,12 @@ CHANCE.mistake(
         "/ comb(n, k)": "* 1.0",
         "min(k, t)": "t",
     },
+)
+CHANCE.mistake(
+    "fixed-limit",
+    "The sum ends at a fixed number of hits: it runs to the smaller of the two numbers.",
+    {"min(k, t) + 1": "min(k, t, 9) + 1"},
+    {"min(k, t) + 1": "min(k, t, 10) + 1"},
 )
 CHANCE.mistake(
     "coin-for-guess",

@@ -438,8 +438,9 @@ CORRECTED.mistake(
 )
 CORRECTED.mistake(
     "guess-ignored",
-    "Large numbers are squared and cancel: square only what is left after the guess.",
+    "Large numbers are summed or squared here: work with what is left after the guess.",
     {"(left**2).mean(axis=0) - missed**2": "x.var(axis=0)"},
+    {"- missed**2": "- (x.mean(axis=0) - guess) ** 2"},
     {"(left**2).mean(axis=0) - missed**2": "(x**2).mean(axis=0) - x.mean(axis=0) ** 2"},
     unstable=(FAR.name, FAR_FLOAT32.name),
 )

@@ -1460,7 +1460,7 @@ def loss_floor(shares):
     Parameters
     ----------
     shares : ndarray, shape (K,)
-        The share of every class in the batch; they add up to 1.
+        The share of every class in the batch: positive, and they add up to 1.
 
     Returns
     -------

@@ -783,7 +783,7 @@ def central_difference(f, x, dout, step):
     f : callable
         Maps an array to an array of the same shape, which may be the same array.
     x : ndarray
-        Where to differentiate; as it was before when the function returns.
+        Where to differentiate; as before, up to rounding, when the function returns.
     dout : ndarray, shape of x
         The upstream gradient.
     step : float

@@ -584,7 +584,7 @@ def add_to_average(average, new, count):
     Parameters
     ----------
     average : ndarray, shape (C,)
-        The mean of the first count - 1 values; with count 1, any numbers.
+        The mean of the first count - 1 values; with count 1, any finite numbers.
     new : ndarray, shape (C,)
         Value number count.
     count : int
@@ -1122,7 +1122,7 @@ def merge_statistics(n_a, mean_a, var_a, n_b, mean_b, var_b):
     n_a, n_b : int
         How many examples each batch has.
     mean_a, mean_b : ndarray, shape (C,)
-        Means of the features; they may be a million times larger than spreads.
+        Means of the features; in float64 up to a million times larger than spreads.
     var_a, var_b : ndarray, shape (C,)
         Biased variances.
 
@@ -1343,9 +1343,9 @@ def batch_norm_step(x, running_mean, running_var, training, momentum, eps):
     Parameters
     ----------
     x : ndarray, shape (N, C, ...)
-        A matrix, or images of any shape.
+        A matrix, sequences, images.
     running_mean, running_var : ndarray, shape (C,)
-        The running statistics; leave them as they are and return new ones.
+        The running statistics; do not change these arrays.
     training : bool
         The mode: True for training, False for evaluation.
     momentum, eps : float
@@ -1860,6 +1860,14 @@ ALONE.mistake(
     in_both("scale * ", ""),
     in_training("scale * ", ""),
     in_evaluation("scale * ", ""),
+    heading=BELONG,
+)
+ALONE.mistake(
+    "gamma-and-beta-forgotten",
+    "gamma and beta are missing.",
+    in_both(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
+    in_training(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
+    in_evaluation(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
     heading=BELONG,
 )
 ALONE.mistake(

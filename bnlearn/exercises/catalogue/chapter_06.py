@@ -406,6 +406,11 @@ RMS.mistake(
         "x / np": "(x - x.mean(axis=-1, keepdims=True)) / np",
     },
     {"x / np": "(x - x.mean(axis=-1, keepdims=True)) / np"},
+    heading=NO_MEAN,
+)
+RMS.mistake(
+    "variance-for-mean-square",
+    "The variance is measured around the mean: here the mean square is divided by.",
     {"(x**2).mean(axis=-1, keepdims=True)": "x.var(axis=-1, keepdims=True)"},
     heading=NO_MEAN,
 )
@@ -883,6 +888,21 @@ GROUP = Exercise(
     ),
 )
 VIEW = "x.reshape(N, num_groups, C // num_groups, -1)"
+GROUP.mistake(
+    "variances-averaged",
+    "Variances of parts of a group are averaged: what their means differ by is lost.",
+    {
+        "groups.var(axis=(2, 3), keepdims=True)": (
+            "groups.var(axis=3, keepdims=True).mean(axis=2, keepdims=True)"
+        )
+    },
+    {
+        "groups.var(axis=(2, 3), keepdims=True)": (
+            "groups.var(axis=2, keepdims=True).mean(axis=3, keepdims=True)"
+        )
+    },
+    heading=QUESTION,
+)
 GROUP.mistake(
     "interleaved",
     "The groups are interleaved: neighbouring channels belong together.",
@@ -1688,6 +1708,19 @@ add_backward_mistakes(
 )
 add_centred_backward_mistakes(
     GROUP_BACKWARD, "(2, 3)", GROUP_SIZE, "groups", "dy", GAMMA
+)
+GROUP_BACKWARD.mistake(
+    "places-not-counted",
+    "What is summed in dx is divided by the channels of a group alone: places count too.",
+    {
+        "g.mean(axis=(2, 3), keepdims=True)": (
+            "g.sum(axis=(2, 3), keepdims=True) / g.shape[2]"
+        ),
+        "(g * x_hat).mean(axis=(2, 3), keepdims=True)": (
+            "(g * x_hat).sum(axis=(2, 3), keepdims=True) / g.shape[2]"
+        ),
+    },
+    heading=BACKWARD,
 )
 GROUP_BACKWARD.mistake(
     "interleaved",

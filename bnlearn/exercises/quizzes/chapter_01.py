@@ -2,6 +2,7 @@
 
 from bnlearn.exercises.definition import Section
 from bnlearn.exercises.quizzes.definition import Choice, Question
+from bnlearn.exercises.quizzes.programs import spot
 
 PAGE = "01_covariate_shift"
 THREE = Section(PAGE, "Three things that can move")
@@ -324,5 +325,12 @@ QUESTIONS = (
                 MYTHS,
             ),
         ),
+    ),
+    spot(
+        "importance-weights",
+        "sizes-forgotten",
+        "odds-upside-down",
+        "sizes-upside-down",
+        "logarithm-kept",
     ),
 )

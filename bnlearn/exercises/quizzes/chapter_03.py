@@ -2,6 +2,7 @@
 
 from bnlearn.exercises.definition import Section
 from bnlearn.exercises.quizzes.definition import Choice, Question
+from bnlearn.exercises.quizzes.programs import spot
 
 PAGE = "03_identity_transform"
 OPENING = Section(PAGE, "A network that cannot be sure")
@@ -282,5 +283,19 @@ QUESTIONS = (
                 MERGED,
             ),
         ),
+    ),
+    spot(
+        "identity-parameters",
+        "eps-forgotten",
+        "variance-for-root",
+        "swapped",
+        "beta-sign",
+    ),
+    spot(
+        "parameter-gradients",
+        "mean-for-sum",
+        "upstream-forgotten",
+        "swapped",
+        "places-apart",
     ),
 )

@@ -2,6 +2,7 @@
 
 from bnlearn.exercises.definition import Section
 from bnlearn.exercises.quizzes.definition import Choice, Question
+from bnlearn.exercises.quizzes.programs import spot
 
 PAGE = "05_inference_statistics"
 OPENING = Section(PAGE, "An answer that depends on the neighbours")
@@ -325,5 +326,19 @@ QUESTIONS = (
                 OPENING,
             ),
         ),
+    ),
+    spot(
+        "train-and-eval",
+        "biased-running-variance",
+        "unbiased-in-output",
+        "momentum-reversed",
+        "running-statistics-in-training",
+    ),
+    spot(
+        "merge-moments",
+        "between-forgotten",
+        "delta-not-squared",
+        "counts-ignored",
+        "weights-swapped",
     ),
 )

@@ -2,6 +2,7 @@
 
 from bnlearn.exercises.definition import Section
 from bnlearn.exercises.quizzes.definition import Choice, Question
+from bnlearn.exercises.quizzes.programs import spot
 
 PAGE = "06_norm_variants"
 PAIRS = Section(PAGE, "Two examples are not enough")
@@ -310,5 +311,13 @@ QUESTIONS = (
                 BACKWARD,
             ),
         ),
+    ),
+    spot("group-norm", "interleaved", "batch-too", "layer-norm", "gamma-per-group"),
+    spot(
+        "layer-norm-backward",
+        "batch-means",
+        "statistics-constant",
+        "gamma-late",
+        "m-is-batch-size",
     ),
 )

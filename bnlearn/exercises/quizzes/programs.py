@@ -49,7 +49,7 @@ def spot(identifier: str, mistake: str, *others: str, edit: int = 0) -> Question
         var = x.var(axis=0)
         return (x - mean) / (np.sqrt(var) + eps)
     >>> question.right.text
-    'eps stands outside the root: it is added to the variance.'
+    'eps stands outside the root: it belongs inside, added to the variance.'
     >>> question.wrong[0].why
     'That program would have `return x / np.sqrt(var + eps)`.'
     """
