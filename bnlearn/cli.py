@@ -1,4 +1,4 @@
-"""The `bnlearn` command: grade notebooks, see what is done, start working."""
+"""The `bnlearn` command: grade notebooks, see what is done, start working, export."""
 
 import argparse
 import json
@@ -11,10 +11,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from bnlearn import __version__
+from bnlearn.exercises import export
 from bnlearn.exercises.catalogue import EXERCISES
 from bnlearn.exercises.progress import Table, load, path, progress
 from bnlearn.grading import NOT_GRADED, Grade, grade, one_line
-from bnlearn.workspace import book_folder, fill
+from bnlearn.workspace import book_folder, fill, write_whole
 
 __all__ = ["main"]
 
@@ -107,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     text = "Copy the book's notebooks into DIR. What is there already stays."
     sub = add("start", run_start, short, text, "work")
     sub.add_argument("folder", type=Path, metavar="DIR")
+    export.add_parser(commands)
     return top
 
 
@@ -160,7 +162,7 @@ def run_grade(options: argparse.Namespace) -> int:
             complain(f"{notebook}: {problem}")
     status = max(result.status for result in grades)
     if options.junit:
-        options.junit.write_bytes(junit(grades))
+        write_whole(options.junit, junit(grades))
     if options.json:
         data = [{**vars(result), "status": result.status} for result in grades]
         print_json({"status": status, "notebooks": data})
