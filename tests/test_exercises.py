@@ -441,6 +441,13 @@ def test_nobody_is_warned_of_what_the_bank_does():
     assert verdict.diagnosis == () and caught == []
 
 
+def test_example_names_no_function():
+    exercise = EXERCISES["finite-differences"]
+    verdict = judge(exercise, lambda f, x, dout, step: 1.01 * dout + x, 0)
+    assert "The smallest example I found: x = " in str(verdict)
+    assert callable(verdict.inputs["f"])
+
+
 def test_one_wrong_entry_is_found_and_pointed_at():
     exercise = EXERCISES["standardise"]
 

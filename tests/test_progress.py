@@ -49,6 +49,15 @@ def test_all_exercises_are_shown(file):
     assert page.count("<tr>") == 1 + len(EXERCISES)
 
 
+def test_one_chapter_is_shown(file):
+    rows = progress("04").rows
+    assert {row[0] for row in rows} == {"04"} and len(rows) >= 4
+    assert progress(4).rows == progress("4").rows == rows
+    assert len(progress().rows) == len(EXERCISES)
+    with pytest.raises(LookupError, match="no exercises of chapter 77, only of 01"):
+        progress(77)
+
+
 def test_looking_without_writing_is_no_try(file):
     check("standardise")
     assert load()["standardise"] == {"state": "not attempted", "tries": 0}

@@ -59,9 +59,10 @@ def limited(monkeypatch):
     # Should the sandbox fail, then the whole test run ends here, and says where.
     faulthandler.dump_traceback_later(60, exit=True)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    before = threading.enumerate()  # a web server of other tests, perhaps
     yield
     for thread in threading.enumerate():
-        if thread is not threading.main_thread():
+        if thread not in before:
             thread.join(5)
     faulthandler.cancel_dump_traceback_later()
 

@@ -1,4 +1,4 @@
-"""How answers fare that the authors of the bank had not seen when they wrote it."""
+"""How answers fare that were written without knowledge of the bank."""
 
 from collections import Counter
 

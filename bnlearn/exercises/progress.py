@@ -128,12 +128,25 @@ class Table:
         return f"<table>{row(self.head, 'th')}{body}</table>"
 
 
-def progress(chapter: str = "") -> Table:
-    """Show all exercises with their state, or those of a chapter such as '04'."""
+def progress(chapter: str | int = "") -> Table:
+    """Show all exercises with their state, or those of a chapter such as 4 or '04'.
+
+    Raises
+    ------
+    LookupError
+        If there is no such chapter.
+    """
+    number = str(chapter) and str(chapter).zfill(2)
+    numbers = dict.fromkeys(exercise.chapter[:2] for exercise in EXERCISES.values())
+    if number and number not in numbers:
+        there = ", ".join(numbers)
+        raise LookupError(
+            f"There are no exercises of chapter {chapter!r}, only of {there}."
+        )
     exercises = load()
     rows = []
     for name, exercise in EXERCISES.items():
-        if not exercise.chapter.startswith(chapter):
+        if not exercise.chapter.startswith(number):
             continue
         entry = exercises.get(name, {})
         state, tries = entry.get("state", "not attempted"), entry.get("tries", 0)

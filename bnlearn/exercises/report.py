@@ -172,7 +172,8 @@ def unknown(
     if not comparable(case, k):
         return [], case
     words = [f"{listed(finding.outputs)}: not a mistake I know."]
-    inputs = "; ".join(f"{n} = {shown(a)}" for n, a in named(exercise, case).items())
+    given = named(exercise, case).items()
+    inputs = "; ".join(f"{n} = {shown(a)}" for n, a in given if not callable(a))
     words.append(f"The smallest example I found: {inputs}.")
     words.append(difference_words(exercise, case, k, name))
     return words, case

@@ -1,4 +1,4 @@
-"""Programs by people who had not seen how answers are checked.
+"""Programs written without knowledge of how answers are checked.
 
 The text files hold entries such as
 
@@ -6,11 +6,11 @@ The text files hold entries such as
     def standardise(x, eps):
         ...
 
-The fields are the exercise, `right` or `wrong`, what the author says about it, and whom the
-author plays. For a wrong one follows what a check has to name: identifiers of mistakes, joined
+The fields are the exercise, `right` or `wrong`, what the author says about it, and the role
+of reader in which it is written. For a wrong one follows what a check has to name: identifiers of mistakes, joined
 by ` + ` if there are two and by ` or ` if either is true; words of the verdict in quotation
-marks; or `-` for a mistake that is not in the bank. This was written by somebody who saw the
-bank and the author's words, before any check was run. The last field is what came of the
+marks; or `-` for a mistake that is not in the bank. This was written with the bank and the author's words at
+hand, before any check was run. The last field is what came of the
 first check. Afterwards the bank was extended, and where it now holds the very mistake, its
 identifier took the place of what had been expected.
 

@@ -72,9 +72,10 @@ SIZE = Exercise(
         The sum of the weights, squared, divided by the sum of their squares.
     """),
     why=(
-        "The variance of the weighted average is sigma ** 2 times the sum of the "
-        "squared weights, divided by the square of their sum. A plain average of "
-        "n_eff values has the variance sigma ** 2 / n_eff."
+        "Let the values be independent, each with the variance sigma ** 2. The "
+        "weighted average then has the variance sigma ** 2 times the sum of the "
+        "squared weights, divided by the square of their sum; a plain average of "
+        "n_eff values has sigma ** 2 / n_eff."
     ),
 )
 FRACTION = "weights.sum() ** 2 / (weights**2).sum()"
@@ -161,7 +162,7 @@ SIZE.mistake(
 )
 SIZE.mistake(
     "variation-wrong",
-    "The spread of the weights comes in wrongly: its square belongs here.",
+    "The spread comes in wrongly: divide n by 1 + (spread / mean) ** 2.",
     {FRACTION: "len(weights) / (1 + weights.std() / weights.mean())"},
     {FRACTION: "len(weights) / (1 + weights.var() / weights.mean())"},
     {FRACTION: "len(weights) * (1 - weights.var() / weights.mean() ** 2)"},
@@ -358,7 +359,8 @@ def weighted_loss(losses, weights, exponent):
     losses : ndarray, shape (n,)
         The loss of every training example.
     weights : ndarray, shape (n,)
-        Use over training, known up to a constant factor that must not matter.
+        Density in use over density in training, known up to a constant factor that
+        must not matter.
     exponent : float
         The power to which weights are raised: 0 for none, 1 for full weights.
 
@@ -471,7 +473,7 @@ LOSS.mistake(
 )
 LOSS.mistake(
     "exponential",
-    "The exponent is a power of the weight, not the other way round.",
+    "The weight is what is raised: weights ** exponent, not the other way round.",
     {"weights**exponent": "np.exp(weights * exponent)"},
     {"weights**exponent": "exponent**weights"},
     {"weights**exponent": "np.exp(exponent * np.log(weights) * weights)"},
@@ -517,7 +519,7 @@ LOSS.mistake(
 )
 LOSS.mistake(
     "weights-squared",
-    "Every weight counts twice, or under a root.",
+    "The weights come in squared, or under a root.",
     {"weights**exponent": "weights ** (2 * exponent)"},
     {"weights**exponent": "weights ** (exponent / 2)"},
     {"(powers * losses)": "(powers * powers * losses)"},
@@ -1099,7 +1101,8 @@ SLOPES = "np.array([np.prod(np.delete(w, k)) for k in range(len(w))])"
 PROMISE = "np.prod(w) - rate * (slopes**2).sum()"
 SURPRISE.mistake(
     "slopes-not-squared",
-    "A derivative comes in twice: in the step of the weight and in what it does to y.",
+    "Each derivative has to come in twice: in the weight's step and in what it does "
+    "to y.",
     {"(slopes**2).sum()": "slopes.sum()"},
     {"(slopes**2).sum()": "np.abs(slopes).sum()"},
     {"(slopes**2).sum()": "len(w)"},
@@ -1129,7 +1132,7 @@ SURPRISE.mistake(
 )
 SURPRISE.mistake(
     "uphill",
-    "The step has the wrong sign: it goes against the derivative.",
+    "The step has the wrong sign: it has to go against the derivative.",
     {"- rate * (slopes": "+ rate * (slopes", "w - rate": "w + rate"},
     {"w - rate": "w + rate"},
     {"- rate * (slopes": "+ rate * (slopes"},
@@ -1199,7 +1202,8 @@ SURPRISE.mistake(
 )
 SURPRISE.mistake(
     "second-order-kept",
-    "The promise is of first order: how weights disturb each other is not in it.",
+    "The promise holds more than the first order: how weights disturb each other is "
+    "no part of it.",
     {PROMISE: "np.prod(w - rate * slopes)"},
 )
 SURPRISE.mistake(
@@ -1406,7 +1410,7 @@ CHANCE.mistake(
 )
 CHANCE.mistake(
     "order-counted",
-    "All ways are counted as if every input could be said or not: k are said.",
+    "All 2 ** n ways are counted: only those count that say 'from use' of k inputs.",
     {"/ comb(n, k)": "/ 2**n"},
 )
 CHANCE.mistake(

@@ -11,7 +11,7 @@ the same file name, the same lines, the same closures. The function objects stay
 are, so classes, decorators and caches keep working. After the run they get their code
 back, and so do the reader's names, the contents of the reader's lists, dictionaries and
 arrays, and what is global in the interpreter, patches of NumPy included. So every run
-starts from the namespace that the reader sees: functions that share a global belong into
+starts from the namespace that the reader sees: functions that share a global belong in
 one run, by `Submission.use`.
 
 What this cannot do:
