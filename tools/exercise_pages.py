@@ -102,8 +102,7 @@ progress("{number}")
 
 SOLUTIONS = """# Solutions
 
-One right answer to every exercise; yours may look quite different and be just as right. Try first: an
-hour with a mistake of your own teaches more than a minute with the solution of somebody else.
+One right answer to every exercise; yours may look quite different and be just as right. Try first.
 """
 
 SOLUTION = """
