@@ -4,19 +4,21 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+INSTALL := bin/python -m pip --disable-pip-version-check install -qq
+PIP := $(VENV)/$(INSTALL)
 STATE := $(CURDIR)/$(VENV)/state
+EXPORTS := .venv-exports
 
 # Caches and settings of the tools stay in the clone, and those of the user stay out.
 export MPLCONFIGDIR := $(STATE)/matplotlib
 export IPYTHONDIR := $(STATE)/ipython
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test test-unit test-full bench notebooks lint format \
-	linkcheck actionlint pictures pins clean
+.PHONY: help book serve lab test test-unit test-full test-exports bench notebooks \
+	lint format linkcheck actionlint pictures pins clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 # Installed again only when the pins or the package's own description change.
 $(STATE)/book: requirements-book.txt constraints.txt pyproject.toml
@@ -60,6 +62,18 @@ test-full: $(STATE)/all book  ## what is slow: other seeds, another processor's 
 	MKL_NUM_THREADS=1 $(BIN)/python -m pytest --nbval book
 	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -m "slow or hypothesis"
 
+# The graders need other versions of some packages than the book.
+$(EXPORTS)/installed: requirements-exports.txt pyproject.toml
+	@echo "Installing nbgrader and otter-grader into $(EXPORTS) (about a minute) ..."
+	@$(PYTHON) -m venv $(EXPORTS)
+	@$(EXPORTS)/$(INSTALL) -r requirements-exports.txt
+	@$(EXPORTS)/$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-exports: export OMP_NUM_THREADS = 1
+test-exports: $(EXPORTS)/installed  ## grade exported exercises with the real graders
+	$(EXPORTS)/bin/python -m pytest --confcutdir=tests/exports tests/exports
+
 bench: export OMP_NUM_THREADS = 1
 bench: export OPENBLAS_NUM_THREADS = 1
 bench: export MKL_NUM_THREADS = 1
@@ -93,5 +107,5 @@ pictures: $(STATE)/all book  ## save pictures of all pages into _build/pictures
 pins: $(STATE)/book  ## refresh requirements and constraints (needs a network)
 	$(BIN)/python tools/pins.py
 
-clean:  ## remove what was built, but not .venv and work
+clean:  ## remove what was built, but not .venv* and work
 	rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis .benchmarks

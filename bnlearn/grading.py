@@ -4,85 +4,47 @@ The exercises of a notebook are those that its code names, as in ``check("standa
 An exercise is judged right after the last cell that checks it has run, from the top of the
 notebook: what is defined at that moment is the answer, as for the reader who restarts the
 kernel and runs all cells. Cells that raise do not stop the rest.
+
+The judge works in the notebook's own kernel. Nothing that a notebook prints can pass for a
+verdict, but nothing here holds back a program that sets out to deceive either.
 """
 
 import ast
 import json
+import logging
 import os
 import re
 import secrets
-import signal
-import subprocess
-import sys
 import tempfile
-import textwrap
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic, sleep
-from typing import NamedTuple
+from subprocess import DEVNULL
+from time import monotonic
 
-from bnlearn.exercises.catalogue import find
-from bnlearn.grading_kernel import REQUEST, opened
+from bnlearn.exercises.catalogue import EXERCISES, find
+from bnlearn.exercises.check import MISSING, judge
 
-__all__ = [
-    "NOT_GRADED",
-    "Asked",
-    "Grade",
-    "Ungradable",
-    "exercises_of",
-    "grade",
-    "one_line",
-]
+__all__ = ["NOT_GRADED", "Grade", "exercises_of", "grade", "judged", "one_line"]
 
-ROOT = Path(__file__).resolve().parent.parent
 NOT_GRADED = "not graded"
-START_SECONDS = 60.0  # for the kernel alone; the notebook's time starts after that
-POLL_SECONDS = 0.1
-# The working directory would come first otherwise, and a json.py there would be imported.
-# IPython puts it back for the notebook.
-START = (
-    "import sys; sys.path[0] = sys.argv[1]; "
-    "from bnlearn.grading_kernel import serve; serve(sys.argv[2])"
-)
 # Magics before Python: those of a cell have options in their line, those of a line not.
-TIMED = re.compile(
-    r"\A\s*%%(?:time|timeit|capture|prun)\b.*\n|^\s*%time\s+", re.MULTILINE
-)
-MARK = "BNLEARN_PROGRESS_FILE"
-
-
-class Ungradable(Exception):
-    """Says in one line why something cannot be graded."""
-
-
-class Stopped(Ungradable):
-    """Says why the rest of a notebook cannot be graded either."""
-
-
-class Asked(NamedTuple):
-    """Where a notebook checks an exercise: the cell, and the second argument if any."""
-
-    cell: int
-    expression: str
+TIMED = re.compile(r"\A\s*%%(?:time|capture)\b.*\n|^\s*%time\s+", re.MULTILINE)
+CHECK = re.compile(r"""\bcheck\(\s*["']([\w-]+)["']""")
+JUDGE = """\
+__import__("bnlearn.grading").grading.judged({!r}, {}, {!r}, lambda: (
+{}
+))"""
 
 
 @dataclass
 class Grade:
     """What was found out about one notebook.
 
-    Attributes
-    ----------
-    notebook : str
-        As it was named.
-    exercises : list of dict
-        Verdicts as data, with the `title` of the exercise and the `cell` that checks it.
-    raised : list of dict
-        The cells that stopped with an error, and the error.
-    problems : list of str
-        Why something could not be graded.
-    seconds : float
-        Time for all of it.
+    `exercises` are verdicts as data, with the title of the exercise and the cell that checks
+    it; `raised` are the cells that stopped with an error; `problems` say why something
+    could not be graded.
     """
 
     notebook: str
@@ -100,129 +62,57 @@ class Grade:
 
 
 def grade(notebook: str, seconds: float) -> Grade:
-    """Run a notebook and judge its exercises.
+    """Run a notebook and judge its exercises; what goes wrong is in the result.
 
-    Parameters
-    ----------
-    notebook : str
-        Path of the file, which is not changed.
-    seconds : float
-        Time for all cells and verdicts together.
-
-    Returns
-    -------
-    Grade
-        With its problems: nothing is raised about a notebook.
-
-    Raises
-    ------
-    Ungradable
-        If what runs notebooks is not installed.
+    The `seconds` are for all cells and verdicts together, once the kernel has started.
     """
     result, start = Grade(str(notebook)), monotonic()
-    require_jupyter()
     try:
         sources = cells_of(Path(notebook))
-        asked = exercises_of(sources)
-        if not asked:
-            raise Ungradable('has no exercise: no cell calls check("...")')
-        result.exercises = [blank(name, place) for name, place in asked.items()]
-        for row in result.exercises:
-            if "problem" in row:
-                result.problems.append(f"cell {row['cell']}: {row.pop('problem')}")
-        run(result, sources, asked, seconds)
-    except Ungradable as error:
+        if asked := exercises_of(sources):
+            run(result, sources, asked, seconds)
+        else:
+            result.problems.append('has no exercise: no cell calls check("...")')
+    except OSError as error:
+        result.problems.append(f"cannot be read: {error.strerror}")
+    except ValueError as error:
         result.problems.append(str(error))
     result.seconds = monotonic() - start
     return result
 
 
-def require_jupyter() -> None:
-    """Import what runs notebooks.
-
-    Raises
-    ------
-    Ungradable
-        If a part is missing.
-    """
-    try:
-        import ipykernel  # noqa: F401
-        import jupyter_client  # noqa: F401
-        import nbformat  # noqa: F401
-    except ImportError as error:
-        raise Ungradable(
-            f"grading runs notebooks, and {error.name} is missing here: install what is "
-            "in requirements-book.txt, or run `make lab` once"
-        ) from None
-
-
-# What a notebook asks for --------------------------------------------------------------
-
-
 def cells_of(path: Path) -> list[str]:
-    """Read the code cells that are not empty: number k is In [k] after 'Run all'.
-
-    Raises
-    ------
-    Ungradable
-        If it is no notebook, or not there.
-    """
+    """Read the code cells that are not empty: number k is In [k] after 'Run all'."""
     import nbformat
 
+    text = path.read_bytes()
     try:
-        if path.exists() and not path.is_file():  # reading a device may never end
-            kind = "a folder" if path.is_dir() else "no ordinary file"
-            raise Ungradable(f"is {kind}, not a notebook")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise Ungradable("there is no such file") from None
-    except OSError as error:
-        raise Ungradable(f"cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise Ungradable("is no notebook: it is not text in UTF-8") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old notebooks have cells without ids
-            why = "not JSON"
-            json.loads(text)
-            why = "JSON of another kind or version"
-            stored = nbformat.reads(text, as_version=4)
-        sources = [c["source"] for c in stored["cells"] if c["cell_type"] == "code"]
-        if not all(type(source) is str for source in sources):
-            raise TypeError
+        with warnings.catch_warnings(action="ignore"):  # old cells have no id
+            cells = nbformat.reads(text.decode(), as_version=4)["cells"]
+        sources = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+        return [source for source in sources if source.strip()]
     except Exception:  # noqa: BLE001 - each version of the format has its own
-        raise Ungradable(f"is no notebook: it is {why}") from None
-    return [source for source in sources if source.strip()]
+        raise ValueError("is no notebook") from None
 
 
-def exercises_of(sources: list[str]) -> dict[str, Asked]:
+def exercises_of(sources: list[str]) -> dict[str, tuple[int, str]]:
     """Find the exercises that some cells check, in their order, each once.
 
-    Parameters
-    ----------
-    sources : list of str
-        The code cells.
-
-    Returns
-    -------
-    dict
-        By identifier, the place of the last call of `check`: that is the one that counts.
+    By identifier: the last cell that checks it, and the second argument of `check` if any.
 
     Examples
     --------
     >>> exercises_of(['check("a")', "%matplotlib inline", 'check("b", f)', 'check("a")'])
-    {'a': Asked(cell=4, expression=''), 'b': Asked(cell=3, expression='f')}
+    {'a': (4, ''), 'b': (3, 'f')}
     """
-    found: dict[str, Asked] = {}
+    found: dict[str, tuple[int, str]] = {}
     for number, source in enumerate(sources, 1):
         for call in calls_of_check(source):
-            named = {word.arg: word.value for word in call.keywords}
-            name, answer = [*call.args[:2], None, None][:2]
-            name, answer = name or named.get("name"), answer or named.get("obj")
-            if isinstance(name, ast.Constant) and type(name.value) is str:
-                starred = answer is None or isinstance(answer, ast.Starred)
-                expression = "" if starred else ast.unparse(answer)
-                found[name.value] = Asked(number, expression)
+            given = dict(zip(("name", "obj"), call.args, strict=False))
+            given |= {word.arg: word.value for word in call.keywords}
+            name, answer = given.get("name"), given.get("obj")
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                found[name.value] = number, ast.unparse(answer) if answer else ""
     return found
 
 
@@ -230,286 +120,112 @@ def calls_of_check(source: str) -> list[ast.Call]:
     """List the calls of `check` in a cell, in the order of the text."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    source = TIMED.sub("", source)
     try:
-        tree = parsed(TransformerManager().transform_cell(source))
-    except Exception:  # noqa: BLE001 - not Python yet: the exercise is there all the same
-        lines = enumerate(source.splitlines())
-        tree = ast.Module([part for k, line in lines for part in statements(line, k)])
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    calls = [call for call in calls if called(call.func) == "check"]
+        with warnings.catch_warnings(action="ignore"):  # the reader sees them anyway
+            code = TransformerManager().transform_cell(TIMED.sub("", source))
+            nodes = [*ast.walk(ast.parse(code))]
+    except (SyntaxError, ValueError):  # not Python yet, but an exercise all the same
+        names = CHECK.findall(source)
+        return [ast.parse(f"check({name!r})", mode="eval").body for name in names]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    calls = [c for c in calls if re.search(r"(^|\.)check$", ast.unparse(c.func))]
     return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
-
-
-def parsed(source: str) -> ast.Module:
-    """Parse without the warnings that the reader sees anyway."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(source)
-
-
-def statements(line: str, number: int) -> list[ast.stmt]:
-    """Parse one line of a cell that is no Python as a whole."""
-    try:
-        return ast.increment_lineno(parsed(textwrap.dedent(line)), number).body
-    except Exception:  # noqa: BLE001 - neither is this line
-        return []
-
-
-def called(function: ast.expr) -> str | None:
-    """Give the last part of the name that is called."""
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else None
-
-
-def blank(name: str, place: Asked) -> dict:
-    """Make the entry of an exercise that has not been judged."""
-    row = {"exercise": name, "title": name, "cell": place.cell, "status": NOT_GRADED}
-    row |= {"diagnosis": [], "outputs": {}, "seed": None, "inputs": {}, "text": ""}
-    row["seconds"] = 0.0
-    try:
-        row["title"] = find(name).title
-    except LookupError as error:
-        row["problem"] = row["text"] = str(error)
-    return row
-
-
-# What happens in the kernel -------------------------------------------------------------
 
 
 def run(result: Grade, sources: list[str], asked: dict, seconds: float) -> None:
     """Run all cells, judge each exercise after its last check, and write it all down."""
-    left = {row["exercise"]: row for row in result.exercises if not row["text"]}
-    where = ""
-    try:
-        with Kernel(Path(result.notebook).absolute().parent) as kernel:
-            kernel.allow(seconds)
-            for number, source in enumerate(sources, 1):
-                where = f"cell {number}: "
-                error = kernel.run(source)
-                if error:
-                    result.raised.append({"cell": number, "error": error})
-                for name in [name for name in left if asked[name].cell == number]:
-                    where = f"cell {number}, judging {name!r}: "
-                    try:
-                        left[name] |= kernel.judge(name, asked[name])
-                    except Stopped:
-                        raise
-                    except Ungradable as error:
-                        result.problems.append(f"{where}{error}")
-                        left[name]["text"] = str(error)
-                    del left[name]
-    except Stopped as error:
-        result.problems.append(f"{where}{error}")
-        for row in left.values():
-            row["text"] = result.problems[-1]
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellTimeoutError
+    from nbformat.v4 import new_notebook
 
-
-class Kernel:
-    """A fresh kernel, which is ended with all its children whatever happens.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The working directory.
-    """
-
-    def __init__(self, folder: Path):
-        self.folder, self.process, self.socket = folder, None, None
-        self.deadline, self.over = 0.0, ""
-
-    def __enter__(self):
-        self.place = tempfile.TemporaryDirectory(
-            prefix="bnlearn-grade-", ignore_cleanup_errors=True
-        )
+    result.exercises = [blank(name, *place) for name, place in asked.items()]
+    client = NotebookClient(
+        new_notebook(),
+        kernel_name="python3",
+        allow_errors=True,
+        shutdown_kernel="immediate",
+        on_cell_executed=refuse_exit,
+        timeout_func=lambda _: max(deadline - monotonic(), 0.01),
+        resources={"metadata": {"path": str(Path(result.notebook).absolute().parent)}},
+    )
+    # A command that is stopped need not tell what it was still waiting for.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    where = "start of the kernel"
+    with tempfile.TemporaryDirectory(prefix="bnlearn-grade-") as folder:
+        env = {name: v for name, v in os.environ.items() if name != "MPLBACKEND"}
+        env["BNLEARN_PROGRESS_FILE"] = str(Path(folder, "progress.json"))
+        env["TQDM_DISABLE"] = "1"
         try:
-            self.start(Path(self.place.name))
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        try:
-            self.end()
-        except KeyboardInterrupt:
-            self.end()
-            raise
-
-    def start(self, place: Path) -> None:
-        """Start the process, connect, and wait until it answers."""
-        import zmq
-        from jupyter_client.connect import write_connection_file
-        from jupyter_client.session import Session
-
-        key = secrets.token_hex(16).encode()
-        # Sockets in a folder of our own cannot clash with those of other kernels.
-        local = os.name == "posix" and len(str(place)) < 80
-        kind = {"transport": "ipc", "ip": str(place / "socket")} if local else {}
-        file, info = write_connection_file(str(place / "kernel.json"), key=key, **kind)
-        with (place / "errors.txt").open("wb") as errors:
-            try:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-c", START, str(ROOT), file],
-                    cwd=self.folder,
-                    env=environment(place),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=errors,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise Stopped(f"the kernel cannot start: {error}") from None
-        self.session = Session(key=key, signature_scheme=info["signature_scheme"])
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.DEALER)
-        self.socket.linger = 0
-        separator = "-" if info["transport"] == "ipc" else ":"
-        address = f"{info['transport']}://{info['ip']}{separator}{info['shell_port']}"
-        self.socket.connect(address)
-        self.deadline = monotonic() + START_SECONDS
-        self.over = f"the kernel did not start within {START_SECONDS:.0f} s"
-        try:
-            self.ask("kernel_info_request", {})
-        except Ungradable as error:
-            lines = (place / "errors.txt").read_text("utf-8", "replace").split("\n")
-            last = next((line for line in reversed(lines) if line.strip()), "")
-            raise Stopped(one_line(f"{error} {last}")) from None
-
-    def allow(self, seconds: float) -> None:
-        """Set the time for everything from here on."""
-        self.deadline = monotonic() + seconds
-        self.over = (
-            f"still running when the {seconds:g} s for the notebook were over "
-            "(--timeout gives more)"
-        )
-
-    def ask(self, kind: str, content: dict) -> dict:
-        """Send a request and wait for the content of its reply.
-
-        Raises
-        ------
-        Stopped
-            If there will be none.
-        """
-        request = self.session.send(self.socket, kind, content)
-        while True:
-            if self.socket.poll(1000 * POLL_SECONDS):
-                reply = self.received()
-                if reply["parent_header"].get("msg_id") == request["msg_id"]:
-                    return reply["content"]
-            elif self.process.poll() is not None:
-                raise Stopped(f"the kernel died {how(self.process.returncode)}")
-            if monotonic() > self.deadline:
-                raise Stopped(self.over)
-
-    def received(self) -> dict:
-        """Read a message."""
-        try:
-            return self.session.recv(self.socket, mode=0)[1]
-        except Exception as error:  # noqa: BLE001 - a patched json can send anything
-            raise Stopped(
-                f"the kernel sends what cannot be read ({type(error).__name__})"
-            ) from None
-
-    def run(self, source: str) -> str | None:
-        """Run a cell; say with which error it stopped, if so."""
-        content = {"code": source, "silent": False, "store_history": True}
-        content |= {"allow_stdin": False, "stop_on_error": False}
-        reply = self.ask("execute_request", content)
-        sources = [part.get("source") for part in reply.get("payload") or []]
-        if "ask_exit" in sources:
-            raise Stopped("ends the kernel, by exit() or quit()")
-        if reply.get("status") == "error":
-            return one_line(f"{reply.get('ename')}: {reply.get('evalue')}")
-        return None
-
-    def judge(self, name: str, place: Asked) -> dict:
-        """Have an exercise judged on a fresh seed."""
-        start, secret = monotonic(), secrets.token_hex(16)
-        request = {"exercise": name, "expression": place.expression, "secret": secret}
-        request |= {"seed": secrets.randbits(32)}
-        content = {"code": REQUEST + json.dumps(request), "silent": True}
-        reply = self.ask("execute_request", content).get("bnlearn")
-        verdict = opened(reply, secret)
-        if verdict is None:
-            raise Ungradable("the kernel's answer is not the judge's")
-        if "problem" in verdict:
-            raise Ungradable(one_line(verdict["problem"]))
-        return {**verdict, "seconds": round(monotonic() - start, 3)}
-
-    def end(self) -> None:
-        """End the kernel, its group, and those of its children that left the group."""
-        if self.process is not None:
-            if os.name == "posix":
-                send_kill(os.killpg, self.process.pid)
-            self.process.kill()
-            self.process.wait()
-            end_marked(f"{MARK}={self.place.name}".encode())
-        if self.socket is not None:
-            self.socket.close()
-            self.context.term()
-        self.place.cleanup()
+            with client.setup_kernel(env=env, stdout=DEVNULL, stderr=DEVNULL):
+                deadline = monotonic() + seconds
+                for number, source in enumerate(sources, 1):
+                    where = f"cell {number}"
+                    if error := execute(client, source):
+                        result.raised.append({"cell": number, "error": error})
+                    for row in [r for r in result.exercises if r["cell"] == number]:
+                        where = f"cell {number}, judging {row['exercise']!r}"
+                        if problem := fill_in(row, client, folder):
+                            result.problems.append(f"{where}: {problem}")
+        except CellTimeoutError:
+            over = (
+                f"the {seconds:g} s for the notebook were over (--timeout gives more)"
+            )
+            result.problems.append(f"{where}: still running when {over}")
+        except Exception as error:  # noqa: BLE001 - whatever else Jupyter meets
+            what = one_line(f"{type(error).__name__}: {error}")
+            result.problems.append(f"{where}: {what}")
 
 
-def environment(place: Path) -> dict[str, str]:
-    """Give the kernel's environment: nothing there touches what is the reader's."""
-    own = {"MPLBACKEND", "PYTHONSTARTUP"}
-    kept = {name: value for name, value in os.environ.items() if name not in own}
-    return kept | {
-        MARK: str(place / "progress.json"),
-        "IPYTHONDIR": str(place / "ipython"),
-        "JPY_PARENT_PID": str(
-            os.getpid()
-        ),  # if this process dies, the kernel ends itself
-        "TQDM_DISABLE": "1",
-    }
+def refuse_exit(cell, cell_index, execute_reply) -> None:
+    """Stop where a kernel is about to end, before it answers once more or not."""
+    for part in execute_reply["content"].get("payload", ()):
+        if part.get("source") == "ask_exit":
+            raise RuntimeError("exit() ends the kernel")
 
 
-def send_kill(send, number: int) -> None:
-    """Kill a process or group that may be gone."""
+def blank(name: str, cell: int, expression: str) -> dict:
+    """Make the entry of an exercise that has not been judged."""
+    title = EXERCISES[name].title if name in EXERCISES else name
+    row = {"exercise": name, "title": title, "cell": cell, "argument": expression}
+    row |= {"status": NOT_GRADED, "diagnosis": [], "outputs": {}, "inputs": {}}
+    return row | {"seed": None, "text": "", "seconds": 0.0}
+
+
+def execute(client, source: str, **options) -> str | None:
+    """Run a cell; say with which error it stopped, if so."""
+    from nbformat.v4 import new_code_cell
+
+    client.nb.cells.append(new_code_cell(source))
+    cell = client.execute_cell(client.nb.cells[-1], len(client.nb.cells) - 1, **options)
+    errors = [output for output in cell.outputs if output.output_type == "error"]
+    return one_line(f"{errors[0].ename}: {errors[0].evalue}") if errors else None
+
+
+def fill_in(row: dict, client, folder: str) -> str | None:
+    """Have an exercise judged on a fresh seed; say what went wrong, if so."""
+    start, name = monotonic(), row["exercise"]
     try:
-        send(number, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
+        expression = row["argument"] or find(name).function
+    except LookupError as error:
+        return str(error)
+    file = Path(folder, f"{secrets.token_hex(8)}.json")  # a name that no cell knows
+    code = JUDGE.format(name, secrets.randbits(32), str(file), expression)
+    error = execute(client, code, store_history=False)
+    if not file.exists():
+        return f"the judge stopped: {error}"
+    row |= json.loads(file.read_text(encoding="utf-8"))
+    row["seconds"] = round(monotonic() - start, 3)
+    return None
 
 
-def end_marked(mark: bytes) -> None:
-    """End what has inherited the kernel's environment, where the system shows that."""
-    for _ in range(100):  # they may be starting others
-        found = [pid for pid in processes() if mark in environment_of(pid)]
-        for pid in found:
-            send_kill(os.kill, pid)
-        if not found:
-            return
-        sleep(0.01)
-
-
-def processes() -> list[int]:
-    """List all processes, on Linux."""
+def judged(name: str, seed: int, file: str, answer: Callable[[], object]) -> None:
+    """Judge what `answer` gives, in the notebook's kernel; write the verdict into a file."""
     try:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return []
-
-
-def environment_of(pid: int) -> bytes:
-    """Read the environment that a process was started with."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # gone, or somebody else's
-        return b""
-
-
-def how(code: int) -> str:
-    """Say how a process ended."""
-    if code >= 0:
-        return f"(exit status {code})"
-    try:
-        return f"({signal.Signals(-code).name})"
-    except ValueError:
-        return f"(signal {-code})"
+        found = answer()
+    except Exception:  # noqa: BLE001 - perhaps a name that only a function knows
+        found = MISSING
+    text = json.dumps(judge(find(name), found, seed).to_dict())
+    Path(file).write_text(text, encoding="utf-8")
 
 
 def one_line(text: str, most: int = 200) -> str:

@@ -1,10 +1,9 @@
 """A reader's own copy of the notebooks, which is never overwritten."""
 
 import os
-import shutil
 from pathlib import Path
 
-__all__ = ["book_folder", "fill"]
+__all__ = ["book_folder", "fill", "write_whole"]
 
 NEEDED = {".ipynb", ".png", ".svg", ".jpg", ".npz", ".csv"}
 
@@ -59,17 +58,17 @@ def fill(source: Path, target: Path) -> list[Path]:
         wanted = page or path.suffix in NEEDED
         if hidden or not wanted or os.path.lexists(target / inner):
             continue
-        copy_whole(path, target / inner)
+        write_whole(target / inner, path.read_bytes())
         copied.append(inner)
     return copied
 
 
-def copy_whole(path: Path, to: Path) -> None:
-    """Copy a file as a whole or not at all: half a file would never be replaced."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(f".{to.name}.{os.getpid()}.part")
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        shutil.copyfile(path, part)
-        os.replace(part, to)
+        part.write_bytes(content)
+        os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from bnlearn.exercises import catalogue, check, diagnosis, hint, solution
+from bnlearn.exercises import catalogue, check, diagnosis, hint, inputs, solution
 from bnlearn.exercises.catalogue import EXERCISES, find
 from bnlearn.exercises.check import judge
 from bnlearn.exercises.definition import Exercise
@@ -97,6 +97,30 @@ def test_references_are_gradients(exercise):
                 slope = finite_difference(exercise, case, name, want.shape)
                 tolerance = 1e-5 * np.abs(slope).max()
                 np.testing.assert_allclose(want, slope, rtol=0, atol=tolerance)
+
+
+def test_inputs_differ_as_they_should():
+    rng = np.random.default_rng(0)
+    for kind in inputs.KINDS:
+        x = inputs.values(rng, (4000, 3, 2), kind)
+        assert x.shape == (4000, 3, 2)
+        mean, std = x.mean(axis=(0, 2)), x.std(axis=(0, 2))
+        assert np.ptp(mean) > 0.1 and np.ptp(std) > 0.1
+        if kind == "quiet":
+            assert std[-1] ** 2 < 1e-3 < std[:-1].min() ** 2
+        if kind == "scaled":
+            assert std[-1] / std[0] > 1e3
+    near, far = (
+        inputs.values(np.random.default_rng(1), (400, 3), "plain", offset)
+        for offset in (1, 1e6)
+    )
+    np.testing.assert_allclose(near.std(axis=0), far.std(axis=0))
+    assert (np.abs(far.mean(axis=0)) > 1e5 * far.std(axis=0)).all()
+    gamma = inputs.per_channel(rng, near)
+    assert np.ptp(np.abs(gamma)) > 1 and np.unique(np.abs(gamma)).size == 3
+    assert 1e-3 <= inputs.draw_eps(rng) < 1e-2
+    upstream = inputs.like(rng, near.astype("f4"))
+    assert upstream.dtype == np.float32 and upstream.std() > 0.9
 
 
 # Stubs and right answers -------------------------------------------------------------
@@ -270,6 +294,19 @@ def test_what_cannot_be_told_apart_is_given_as_a_choice():
     assert "one of these" in str(verdict) and " Or: The other one." in str(verdict)
 
 
+def test_a_mistake_that_explains_all_is_likelier():
+    gamma, beta = {"x_hat).sum(": "x_hat).mean("}, {"dout.sum(": "dout.mean("}
+    both = replace(CLOSED.mistakes[0], identifier="both", edits=(gamma | beta,))
+    one = replace(both, identifier="one", edits=(gamma,))
+    exercise = replace(CLOSED, mistakes=[one, both])
+
+    def answer(*arguments):
+        dx, dgamma, dbeta = CLOSED.program(gamma | beta)(*arguments)
+        return dx**3, dgamma, dbeta
+
+    assert judge(exercise, answer, 0).diagnosis == ("both",)
+
+
 def test_two_mistakes_each_explain_their_output():
     edits = {"g = gamma * dout": "g = dout", "dout.sum(": "dout.mean("}
     verdict = judge(CLOSED, CLOSED.program(edits), 0)
@@ -296,6 +333,8 @@ def test_pairs_have_two_mistakes():
         (lambda a: a.round(2), "result-rounded"),
         (lambda a: -a, "sign-flipped"),
         (lambda a: 0 * a, "zeros"),
+        (np.trunc, "result-rounded"),
+        (lambda a: a.astype("f2"), "result-rounded"),
     ],
 )
 def test_general_mistakes(change, identifier):
@@ -303,6 +342,20 @@ def test_general_mistakes(change, identifier):
         return tuple(map(change, CLOSED.reference(*arguments)))
 
     assert judge(CLOSED, answer, 0).diagnosis == (identifier,)
+
+
+def test_zeros_are_not_called_rounded():
+    exercise = EXERCISES["softmax-gradient"]
+    assert judge(exercise, lambda z, t: 0.0 * z, 0).diagnosis == ("zeros",)
+
+
+def test_one_output_twice():
+    def answer(x):
+        return x.mean(axis=0), x.mean(axis=0)
+
+    verdict = judge(EXERCISES["batch-statistics"], answer, 0)
+    assert verdict.diagnosis == ("output-repeated",)
+    assert verdict.outputs == {"mean": True, "var": False}
 
 
 def test_order_of_outputs():
@@ -313,6 +366,43 @@ def test_order_of_outputs():
     verdict = judge(CLOSED, answer, 0)
     assert verdict.diagnosis == ("order-of-outputs",)
     assert verdict.outputs == {"dx": True, "dgamma": False, "dbeta": False}
+
+
+def test_mistake_that_shows_for_some_inputs_only():
+    exercise = EXERCISES["standardise-channels"]
+    [mistake] = [m for m in exercise.mistakes if m.identifier == "per-image"]
+    wrong = exercise.program(mistake.edits[0])
+
+    def answer(x, eps):
+        return (wrong if x.ndim > 3 else exercise.reference)(x, eps)
+
+    verdict = judge(exercise, answer, 0)
+    assert verdict.diagnosis == ("per-image",)
+    assert "Right for a matrix and sequences;" in str(verdict)
+
+
+def test_rounding_errors_of_another_program_are_the_same_mistake():
+    def answer(x):
+        mean = np.ones(len(x)) @ x / len(x)
+        return mean, 49 * np.einsum("ij,ij->j", x / 7, x / 7) / len(x) - mean * mean
+
+    verdict = judge(EXERCISES["batch-statistics"], answer, 0)
+    assert verdict.diagnosis == ("one-pass-variance",)
+
+
+def test_what_merely_resembles_a_mistake_is_not_named():
+    exercise = EXERCISES["standardise"]
+    [mistake] = [m for m in exercise.mistakes if m.identifier == "eps-outside"]
+    wrong = exercise.program(mistake.edits[0])
+    verdict = judge(exercise, lambda x, eps: wrong(x, eps) * (1 + 1e-5), 0)
+    assert verdict.status == "wrong" and verdict.diagnosis == ()
+
+
+def test_swapped_outputs_are_one_mistake_and_not_two():
+    # Each of the two is what a mistake of the bank returns in its place.
+    exercise = EXERCISES["batch-of-one"]
+    verdict = judge(exercise, lambda *given: exercise.reference(*given)[::-1], 0)
+    assert verdict.diagnosis == ("order-of-outputs",)
 
 
 # What is not known -------------------------------------------------------------------
@@ -349,6 +439,60 @@ def test_nobody_is_warned_of_what_the_bank_does():
         warnings.simplefilter("always")
         verdict = judge(exercise, answer, 0)
     assert verdict.diagnosis == () and caught == []
+
+
+def test_example_names_no_function():
+    exercise = EXERCISES["finite-differences"]
+    verdict = judge(exercise, lambda f, x, dout, step: 1.01 * dout + x, 0)
+    assert "The smallest example I found: x = " in str(verdict)
+    assert callable(verdict.inputs["f"])
+
+
+def test_one_wrong_entry_is_found_and_pointed_at():
+    exercise = EXERCISES["standardise"]
+
+    def answer(x, eps):
+        x_hat = exercise.reference(x, eps)
+        x_hat[1, 0] += 0.5
+        return x_hat
+
+    verdict = judge(exercise, answer, 0)
+    assert verdict.status == "wrong"
+    assert re.search(r"There x_hat\[1, 0\] is \S+, and should be", str(verdict))
+
+
+def test_smallest_example_is_wrong_and_short():
+    exercise = EXERCISES["standardise"]
+
+    def answer(x, eps):
+        return exercise.reference(x, eps) + 0.1 * (len(x) > 3)
+
+    verdict = judge(exercise, answer, 0)
+    x = verdict.inputs["x"]
+    assert x.shape == (4, 3)
+    assert (x == x.round(2)).all()
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_how_close_is_close(dtype):
+    exercise = EXERCISES["backward-staged"]
+
+    def off_by(error):
+        def answer(*arguments):
+            found = exercise.reference(*arguments)
+            return tuple((a * (1 + error)).astype(dtype) for a in found)
+
+        return judge(exercise, answer, 0).status
+
+    least = {"f8": 1e-7, "f4": 2e-4}[dtype]
+    assert off_by(least / 2) == "passed"
+    assert off_by(least * 2) == "wrong"
+
+
+@exercises
+def test_what_is_expected_is_exact(exercise):
+    for _family, arguments in cases_of(exercise):
+        assert all(a.dtype == np.float64 for a in exercise.expected(arguments))
 
 
 def test_an_answer_that_is_right_for_some_inputs_only():
@@ -421,8 +565,49 @@ def test_html_is_escaped():
     assert Tags(verdict._repr_html_()).tags == {"div", "p", "strong"}
 
 
+def test_what_is_said_comes_in_an_order_that_helps():
+    edits = {"dout.sum(axis=0)": "dout.mean(axis=0)"}
+    wrong = CLOSED.program(edits)
+
+    def answer(dout, x, gamma, eps):
+        print("on the way")
+        dx, dgamma, dbeta = wrong(dout, x, gamma, eps)
+        np.log(np.zeros(1))
+        x += 1
+        return dx, dgamma * gamma**2, dbeta
+
+    words = [
+        "wrong: ",
+        "Your function changes its input x",
+        "dx is right; dgamma and dbeta are not.",
+        "dbeta: dgamma and dbeta are sums over the batch",
+        "dgamma: not a mistake I know.",
+        "The smallest example I found: dout = ",
+        "There dgamma[",
+        "Warning: ",
+        "Your function printed: on the way",
+    ]
+    text = str(judge(CLOSED, answer, 0))
+    places = [text.find(part) for part in words]
+    assert min(places) >= 0 and places == sorted(places), text
+
+
+def test_answer_for_one_seed_is_no_answer():
+    told = {}
+
+    def answer(x, eps):
+        return told[x.tobytes()]
+
+    exercise = EXERCISES["standardise"]
+    for _family, arguments in cases_of(exercise, 1):
+        told[arguments[0].tobytes()] = exercise.reference(*arguments)
+    assert judge(exercise, answer, 1).status == "passed"
+    assert judge(exercise, answer, 2).status == "error"
+
+
 def test_seed_repeats_a_verdict():
     first = check("backward-closed-form", unknown)
+    assert f"check('backward-closed-form', seed={first.seed}) repeats" in str(first)
     again = check("backward-closed-form", unknown, seed=first.seed)
     assert str(again) == str(first)
     assert check("backward-closed-form", unknown).seed != first.seed
@@ -485,6 +670,8 @@ def same_for_all(value):
         ((object(), None, len), "dgamma: asked for an array of numbers, came None."),
         ((np.zeros(10**7, "i1"),) * 3, "dx: asked for the shape"),
         (([[1], [2, 3]], 0, 0), "dx: asked for an array of numbers, came a list of 2."),
+        (([[[]] * 10**4] * 10**4, 0, 0), "came a list of 10000."),
+        (([[0.5] * 10**4] * 10**4, 0, 0), "came a list of 10000."),
         (np.array([1, "a", None], object), "asked for an array of numbers"),
     ],
 )
@@ -515,7 +702,9 @@ def changed_outputs(change):
         (lambda a: a.astype("f2"), "asked for float64 or float32, came float16."),
         (lambda a: a + 1j, "asked for float64 or float32, came complex128."),
         (lambda a: a > 0, "asked for float64 or float32, came bool."),
-        (lambda a: a.astype(object), "asked for an array of numbers"),
+        (lambda a: a + 0j, "asked for float64 or float32, came complex128."),
+        (lambda a: a.astype(object), "came one array of shape (7, 3) and dtype object"),
+        (lambda a: a.T, "asked for the shape (7, 3), came (3, 7); transposed, it is"),
         (lambda a: np.broadcast_to(1.0, (10**9, 10**9)), "came (1000000000, "),
     ],
 )
@@ -523,6 +712,17 @@ def test_wrong_kind_of_output(change, words):
     verdict = judge(CLOSED, changed_outputs(change), 0)
     assert verdict.status == "wrong"
     assert words in str(verdict)
+
+
+def test_value_whose_class_cannot_be_asked():
+    class Meta(type):
+        def __getattribute__(cls, name):
+            raise RuntimeError(name)
+
+    odd = Meta("Odd", (), {})
+    verdict = judge(CLOSED, same_for_all((0, odd, odd())), 0)
+    assert "dbeta: asked for an array of numbers, came one Odd." in str(verdict)
+    assert "Odd, not a function" in str(judge(CLOSED, odd(), 0))
 
 
 def test_right_numbers_in_another_class_of_array():
@@ -591,8 +791,9 @@ def test_some_inputs_may_be_returned_as_they_are_but_not_changed():
     assert all(verdict.outputs.values())
 
 
-def test_one_buffer_for_all_calls():
-    buffer = np.zeros((40, 8))
+@pytest.mark.parametrize("shape", [(40, 8), (400, 400)])
+def test_one_buffer_for_all_calls(shape):
+    buffer = np.zeros(shape)  # the larger one is more than the sandbox puts back
 
     def answer(dout, x, gamma, eps):
         dx, dgamma, dbeta = CLOSED.reference(dout, x, gamma, eps)
@@ -645,6 +846,52 @@ def test_warnings_are_told_once():
     verdict = judge(CLOSED, answer, 0)
     assert verdict.status == "passed"
     assert str(verdict).count("divide by zero") == 1
+
+
+def test_mistakes_of_the_bank_do_not_warn():
+    # One of them divides by m - 1, and the sandbox knows nothing of that.
+    exercise = EXERCISES["batch-statistics"]
+    program = exercise.mistakes[0].edits[0]
+    noisy = replace(
+        exercise.mistakes[0],
+        edits=(program, {"x.mean(axis=0)": "x[:0].mean(axis=0)"}),
+    )
+    changed = replace(exercise, mistakes=[noisy])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        verdict = judge(changed, lambda x: (x.sum(axis=0), x.var(axis=0)), 0)
+        assert verdict.status == "wrong" and "Warning" not in str(verdict)
+        right = judge(changed, changed.program(noisy.edits[1]), 0)
+    assert right.diagnosis == (noisy.identifier,)
+
+
+def test_a_number_that_is_none_is_not_too_small():
+    verdict = judge(EXERCISES["largest-rate"], lambda x: np.nan, 0)
+    assert str(verdict).endswith("There rate is nan.")
+    verdict = judge(EXERCISES["largest-rate"], lambda x: 1e9, 0)
+    assert str(verdict).endswith("There rate is 1e+09, which is too large.")
+
+
+def test_wrong_shape_is_said_once():
+    def answer(x):
+        return x.mean(axis=0)[:, None], x.var(axis=0)
+
+    verdict = judge(EXERCISES["batch-statistics"], answer, 0)
+    assert "its numbers are right" in str(verdict)
+    assert "not a mistake I know" not in str(verdict)
+
+
+def test_one_array_is_not_taken_for_two_outputs():
+    # Two channels in one of the families: there its length is the number of outputs.
+    verdict = judge(EXERCISES["channel-statistics"], lambda x: x.mean((0, 2, 3)), 0)
+    assert verdict.paragraphs == (
+        "Asked for 2 outputs (mean, var), came one array of shape (3,).",
+    )
+
+
+def test_verdicts_can_be_compared():
+    one, two = (judge(CLOSED, unknown, 0) for _ in range(2))
+    assert one != two and len({one, two}) == 2
 
 
 def test_body_without_a_value():

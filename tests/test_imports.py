@@ -32,8 +32,7 @@ MAY_IMPORT = {
     "plots": {"norms", "staged"},
     "notebook": {"exercises"},
     "exercises": {"core", "gradcheck", "norms"},
-    "grading_kernel": {"exercises"},
-    "grading": {"exercises", "grading_kernel"},
+    "grading": {"exercises"},
     "workspace": set(),
     "cli": {"__version__", "exercises", "grading", "workspace"},
 }
@@ -47,8 +46,7 @@ IN_FUNCTIONS = {
     "plots": {"matplotlib"},
     # in progress.py alone, and in quizzes/display.py
     "exercises": {"platformdirs", "jupyterquiz"},
-    "grading_kernel": {"ipykernel"},
-    "grading": {"IPython", "ipykernel", "jupyter_client", "nbformat", "zmq"},
+    "grading": {"IPython", "nbclient", "nbformat"},
 }
 HEAVY = [
     "torch",
@@ -60,7 +58,7 @@ HEAVY = [
     "jupyterquiz",
     "platformdirs",
 ]
-HEAVY += ["ipykernel", "jupyter_client", "nbformat", "zmq"]
+HEAVY += ["ipykernel", "jupyter_client", "nbclient", "nbformat", "zmq"]
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

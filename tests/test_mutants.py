@@ -1406,12 +1406,15 @@ MUTANTS = {
 def everything(namespace, module):
     """Yield each function and method that is written in a module, by name."""
     for name, thing in namespace.items():
-        if inspect.isfunction(thing) and thing.__module__ == module.__name__:
-            yield name, inspect.unwrap(thing)
-        elif inspect.isclass(thing) and thing.__module__ == module.__name__:
+        if getattr(thing, "__module__", None) != module.__name__:
+            continue
+        if inspect.isclass(thing):
             for inner, method in vars(thing).items():
+                method = method.fget if isinstance(method, property) else method
                 if inspect.isfunction(method):
                     yield f"{name}.{inner}", method
+        elif inspect.isfunction(inspect.unwrap(thing)):
+            yield name, inspect.unwrap(thing)
 
 
 def mutate(monkeypatch, module, old, new):

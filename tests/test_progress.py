@@ -49,9 +49,40 @@ def test_all_exercises_are_shown(file):
     assert page.count("<tr>") == 1 + len(EXERCISES)
 
 
+def test_one_chapter_is_shown(file):
+    rows = progress("04").rows
+    assert {row[0] for row in rows} == {"04"} and len(rows) >= 4
+    assert progress(4).rows == progress("4").rows == rows
+    assert len(progress().rows) == len(EXERCISES)
+    with pytest.raises(LookupError, match="no exercises of chapter 77, only of 01"):
+        progress(77)
+
+
 def test_looking_without_writing_is_no_try(file):
     check("standardise")
     assert load()["standardise"] == {"state": "not attempted", "tries": 0}
+
+
+def test_a_stub_does_not_undo_a_try(file):
+    record("standardise", "wrong")
+    record("standardise", "not attempted")
+    assert load()["standardise"] == {"state": "wrong", "tries": 1}
+
+
+def test_first_day_of_passing_is_kept(file):
+    record("standardise", "passed")
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    stored["exercises"]["standardise"]["passed"] = "2020-02-02"
+    file.write_text(json.dumps(stored), encoding="utf-8-sig")  # as some editors do
+    for status in ("passed", "wrong", "error"):
+        record("standardise", status)
+    expected = {"state": "passed", "tries": 4, "passed": "2020-02-02"}
+    assert load() == {"standardise": expected}
+
+
+def test_home_folder_is_found(monkeypatch):
+    monkeypatch.setenv("BNLEARN_PROGRESS_FILE", "~/progress.json")
+    assert path() == Path.home() / "progress.json"
 
 
 def test_it_survives_another_process(file):
@@ -74,6 +105,7 @@ def test_it_survives_another_process(file):
         '{"exercises": {"a": {}}}',
         '{"exercises": {"a": {"state": 5, "tries": 1}}}',
         '{"exercises": {"a": {"state": "passed", "tries": "many"}}}',
+        "[" * 10**5,
     ],
 )
 def test_damaged_file_is_set_aside(file, text):

@@ -76,6 +76,12 @@ def test_direct_dependencies_are_pinned():
     assert pinned("requirements.txt")["torch"] == "2.13.0"
 
 
+def test_graders_are_pinned_beside_the_numpy_of_the_book():
+    exports = pinned("requirements-exports.txt")
+    assert exports.keys() >= set(map(pins.name_of, pins.EXPORTS))
+    assert exports["numpy"] == pinned("requirements-book.txt")["numpy"]
+
+
 def test_no_pin_is_given_twice():
     files = ["requirements-book.txt", "requirements.txt", "constraints.txt"]
     names = [name for file in files for name in pinned(file)]

@@ -17,6 +17,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 import types
 import warnings
 
@@ -26,14 +27,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bnlearn.norms
-from bnlearn.exercises import sandbox
+from bnlearn.exercises.compare import as_array
 from bnlearn.exercises.sandbox import (
     OutOfTime,
     Run,
     Submission,
     explain,
-    plain,
     remember,
+    shield,
 )
 
 BUDGET = 0.3  # seconds for what never ends
@@ -58,9 +59,10 @@ def limited(monkeypatch):
     # Should the sandbox fail, then the whole test run ends here, and says where.
     faulthandler.dump_traceback_later(60, exit=True)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    before = threading.enumerate()  # a web server of other tests, perhaps
     yield
     for thread in threading.enumerate():
-        if thread is not threading.main_thread():
+        if thread not in before:
             thread.join(5)
     faulthandler.cancel_dump_traceback_later()
 
@@ -444,7 +446,7 @@ def test_endless_loop_ends(source, limited):
     submission = submit(source, seconds=BUDGET)
     start = time.perf_counter()
     run = submission.run(np.arange(3.0))
-    assert time.perf_counter() - start < 3 * BUDGET
+    assert time.perf_counter() - start < 10 * BUDGET  # other programs may be busy
     assert run.value is None
     assert run.timed_out
     assert isinstance(run.error, OutOfTime)
@@ -492,8 +494,9 @@ def test_odd_object_is_looked_at_without_running_it(source, limited):
     submission.returns_nothing()
     start = time.perf_counter()
     run = submission.run(2)
-    assert run.timed_out or plain(run.value) or run.error is None
-    assert time.perf_counter() - start < 3 * BUDGET
+    as_array(run.value)
+    assert run.timed_out or run.error is None
+    assert time.perf_counter() - start < 10 * BUDGET  # other programs may be busy
 
 
 def test_budget_is_shared_by_all_runs(limited):
@@ -543,8 +546,7 @@ def test_what_is_left_behind_still_ends(limited):
         seconds=BUDGET,
     )
     odd, generator = submission.run(1).value, submission.run(0).value
-    assert not plain(odd)
-    assert not plain(generator)
+    assert as_array(odd) is None and as_array(generator) is None
     submission._clock.deadline = 0.0  # as if the caller had worked for a long time
     with pytest.raises(OutOfTime):
         sum(generator)
@@ -575,7 +577,7 @@ def test_recursion_limit_cannot_be_raised_without_end(limited):
 def test_recursion_is_shorter_in_a_page(monkeypatch):
     submission = submit("def f(n): return n and 1 + f(n - 1)")
     assert submission.run(300).value == 300
-    monkeypatch.setattr(sandbox, "IN_PAGE", True)
+    monkeypatch.setattr(shield, "IN_PAGE", True)
     assert submission.run(150).value == 150
     assert isinstance(submission.run(300).error, RecursionError)
     assert sys.getrecursionlimit() > 300
@@ -710,7 +712,7 @@ def test_explain_survives_a_message_that_raises():
 def test_traceback_has_no_frames_of_the_sandbox():
     run = submit("def f(x):\n    return [1 / 0 for _ in x]").run([1])
     trace = run.error.__traceback__
-    files = [frame.f_code.co_filename for frame, _ in sandbox.traceback.walk_tb(trace)]
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(trace)]
     assert files
     assert all(name.startswith("<cell") for name in files)
 
@@ -847,6 +849,18 @@ GLOBAL = {
         lambda: bnlearn.norms.batch_norm_forward,
     ),
     "clock": ("time.perf_counter = lambda: 0", lambda: time.perf_counter),
+    "class of numpy": (
+        "np.errstate.__enter__ = lambda self: 1 / 0",
+        lambda: np.errstate.__enter__,
+    ),
+    "class of bnlearn": (
+        "bnlearn.norms.NormCache.__len__ = lambda self: 0",
+        lambda: bnlearn.norms.NormCache.__len__,
+    ),
+    "class of warnings": (
+        "warnings.catch_warnings.__exit__ = None",
+        lambda: warnings.catch_warnings.__exit__,
+    ),
 }
 ENDINGS = {
     "returns": "return x",
@@ -1487,6 +1501,25 @@ def test_reference_of_the_package_runs():
     )
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x):\n    while True: pass",
+        "def f(x): return f(f(x - 1))",
+        "def f(x):\n    return [1 for _ in iter(int, 1)]",
+        "f = lambda x: [0 for _ in iter(int, 1)]",
+    ],
+)
+def test_endless_code_without_source_ends(source, limited):
+    space = {"__name__": "__main__"}
+    exec(compile(source, "<timed exec>", "exec"), space)  # noqa: S102
+    before = sys.gettrace()
+    run = Submission(space["f"], seconds=BUDGET).run(1)
+    assert run.timed_out or isinstance(run.error, RecursionError)
+    assert run.seconds < 10 * BUDGET  # other programs may be busy
+    assert sys.gettrace() is before
+
+
 def test_source_that_has_changed_is_not_used(tmp_path):
     path = tmp_path / "edited.py"
     path.write_text("def f(x):\n    return x\n")
@@ -1641,48 +1674,6 @@ def test_wrapper_of_a_class_is_looked_through():
     )
     assert submission.returns_nothing() is True
     assert submission.run(0).value == 1
-
-
-# Values -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        1,
-        2.5,
-        "a",
-        np.ones(2),
-        np.float32(1),
-        (1, [np.ones(2)]),
-        {"a": np.int8(2)},
-    ],
-)
-def test_plain(value):
-    assert plain(value)
-
-
-class Sneaky(np.ndarray):
-    pass
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        object(),
-        np.array([object()]),
-        np.ones(2).view(Sneaky),
-        [1, (2, object())],
-        {"a": object()},
-        {object(): 1},
-        (n for n in "a"),
-        functools.reduce(lambda inside, _: [inside], range(9), 1),
-        range(3),
-    ],
-)
-def test_not_plain(value):
-    assert not plain(value)
 
 
 # Speed: no comparison with a stopwatch on other machines, only orders of magnitude -----

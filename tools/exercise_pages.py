@@ -40,7 +40,8 @@ These exercises belong to [chapter {number}](../{page}.ipynb). Each asks for one
 code in the place of `raise NotImplementedError`, run the cell, then run the check below it.
 
 - `check` calls your function on new random inputs. It says which outputs are right, and names the
-  mistake if it is one that it knows.
+  mistake if it is one that it knows; if not, it shows a small example. After `v = check("name")`,
+  `v.inputs` holds its arguments.
 - `hint("name")` gives one hint after the other. They are folded below each exercise too.
 - `solution("name")` shows a right answer and why it works. [Solutions](solutions.md) has them all.
 - `progress()` shows which exercises you have passed; this is remembered when the notebook is closed.
@@ -84,7 +85,7 @@ QUIZ = """
 ## Quiz
 
 Choose an answer and read why it is right or wrong. A wrong choice is worth reading too: each is
-something that people believe. Choose again as often as you like; nothing is counted, stored or sent.
+easily believed. Choose again as often as you like; nothing is counted, stored or sent.
 The last questions show a program with one mistake in it; `check` would say the same of it. In
 JupyterLab, run the cell first.
 
@@ -101,7 +102,7 @@ progress("{number}")
 
 SOLUTIONS = """# Solutions
 
-One right answer to every exercise; yours may look quite different and be as right. Try first: an
+One right answer to every exercise; yours may look quite different and be just as right. Try first: an
 hour with a mistake of your own teaches more than a minute with the solution of somebody else.
 """
 
@@ -120,7 +121,7 @@ SOLUTION = """
 
 [The exercise]({page}), [its background](../{address}).
 
-What often goes wrong:
+Mistakes that `check` can name:
 
 {mistakes}
 

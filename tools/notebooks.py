@@ -29,6 +29,8 @@ from nbclient.exceptions import CellExecutionError
 ROOT = Path(__file__).resolve().parent.parent
 # Every warning is an error, but for one that the kernel gives about itself as it ends.
 KERNEL_WARNINGS = "error,ignore::PendingDeprecationWarning:ipykernel.kernelbase"
+# Parts of the package that no chapter runs.
+AROUND_EXERCISES = ("exercises", "cli.py", "grading.py", "workspace.py")
 FRONT_MATTER = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
 
 
@@ -56,7 +58,7 @@ def chapters(root=ROOT):
 def inputs_hash(text_path, root=ROOT):
     """Hash what a notebook is made from: its text and the package.
 
-    The exercises count only where the text names them: no chapter depends on them.
+    The exercises and what serves them count only where the text names them.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def inputs_hash(text_path, root=ROOT):
     text = Path(text_path).read_bytes()
     digest = hashlib.sha256(text)
     package = Path(root) / "bnlearn"
-    skipped = () if b"bnlearn.exercises" in text else ("exercises", "cli.py")
+    skipped = () if b"bnlearn.exercises" in text else AROUND_EXERCISES
     for module in sorted(package.rglob("*.py")):
         if module.relative_to(package).parts[0] in skipped:
             continue

@@ -1,8 +1,9 @@
-"""Refresh the pins: requirements-book.txt, requirements.txt and constraints.txt.
+"""Refresh the pins: the requirements and constraints.txt.
 
-The two lists below hold what the book and its tests import or start, with a bound
+The first two lists below hold what the book and its tests import or start, with a bound
 where a newer release does not fit. pip resolves them together; what was asked for goes
 into the requirements with its exact version, all that came along into the constraints.
+The third list has an environment of its own, and one file for everything in it.
 
     python tools/pins.py
 
@@ -53,6 +54,14 @@ REST = [
     "sympy",
     "torch==2.13.0",
     "tqdm",
+]
+# The graders that `make test-exports` runs; numpy is the one of the book.
+EXPORTS = [
+    "nbgrader",
+    "otter-grader",
+    "platformdirs",
+    "pytest",
+    "setuptools",
 ]
 
 # What torch brings for its GPU builds: it pins these itself, and they differ by system.
@@ -136,14 +145,16 @@ def pinned(requirements, versions):
 
 
 def main():
-    """Resolve, and write the three files."""
+    """Resolve, and write the four files."""
     versions = resolve(BOOK + REST)
     direct = {name_of(requirement) for requirement in BOOK + REST}
     rest = [n for n in versions if n not in direct and not NOT_PINNED.match(n)]
+    exports = resolve([*EXPORTS, f"numpy=={versions['numpy']}"])
     texts = {
         "requirements-book.txt": pinned(BOOK, versions),
         "requirements.txt": "-r requirements-book.txt\n" + pinned(REST, versions),
         "constraints.txt": pinned(rest, versions),
+        "requirements-exports.txt": pinned(exports, exports),
     }
     for name, text in texts.items():
         Path(ROOT, name).write_text(HEAD + text, encoding="utf-8")

@@ -7,7 +7,7 @@ import numpy as np
 
 from bnlearn.exercises import report
 from bnlearn.exercises.catalogue import find
-from bnlearn.exercises.definition import Exercise
+from bnlearn.exercises.definition import Exercise, name_of_type
 from bnlearn.exercises.progress import record
 from bnlearn.exercises.report import Text
 from bnlearn.exercises.sandbox import Submission
@@ -86,7 +86,7 @@ def judge(exercise: Exercise, obj: object, seed: int) -> Verdict:
         text = f"There is no function {exercise.function} here yet."
         return Verdict(exercise, "not attempted", seed, (text,))
     if not callable(obj):
-        text = f"{exercise.function} is {type(obj).__name__}, not a function."
+        text = f"{exercise.function} is {name_of_type(obj)}, not a function."
         return Verdict(exercise, "wrong", seed, (text,))
     submission = Submission(obj, seconds=SECONDS)
     if submission.is_stub():

@@ -4,18 +4,21 @@ Nothing in here runs code of a submission: a value is looked at only if it is an
 a number, or a plain list or tuple of these.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnlearn.exercises.definition import Family, is_array
+from bnlearn.exercises.definition import Family, is_array, name_of_type
 
 __all__ = ["Comparison", "Complaint", "close", "compare", "inputs_left", "unpack"]
 
 # More than any answer has: what is larger is neither converted nor copied.
 MOST_ELEMENTS = 10**6
+MOST_LISTED = 2 * 10**4  # in lists, which take longer
 
+NUMERIC = "biufc"  # kinds of dtypes
 NUMBERS = {bool, int, float, complex, *np.sctypeDict.values()}
 
 
@@ -49,15 +52,19 @@ def as_array(value: object, depth: int = 0) -> NDArray | None:
     elif type(value) in NUMBERS:
         array = np.asarray(value)
     elif type(value) in (list, tuple) and depth < 6 and len(value) <= 10**4:
-        rows = [as_array(part, depth + 1) for part in value]
-        if any(row is None or row.shape != rows[0].shape for row in rows):
-            return None
-        if sum(row.size for row in rows) > MOST_ELEMENTS:
-            return None
+        rows, room = [], MOST_LISTED
+        for part in value:
+            row = as_array(part, depth + 1)
+            if row is None or (rows and row.shape != rows[0].shape):
+                return None
+            room -= math.prod(n or 1 for n in row.shape)  # empty ones take time too
+            if room < 0:
+                return None
+            rows.append(row)
         array = np.array(rows)
     else:
         return None
-    return array if array.dtype.kind in "biufc" else None
+    return array if array.dtype.kind in NUMERIC else None
 
 
 def unpack(value: object, count: int) -> list | None:
@@ -79,7 +86,7 @@ def unpack(value: object, count: int) -> list | None:
 
 def close(actual: NDArray, expected: NDArray, family: Family) -> bool:
     """Say whether two arrays agree within the rounding of the family and of `actual`."""
-    if actual.shape != expected.shape:
+    if actual.shape != expected.shape or actual.dtype.kind == "c":
         return False
     if actual.size == 0:
         return True
@@ -145,6 +152,8 @@ def _complaint(name, want, part, array, family) -> Complaint | None:
         text = f"{name}: asked for the shape {want.shape}, came {array.shape}"
         if array.size == want.size and close(array.reshape(want.shape), want, family):
             text += "; its numbers are right"
+        elif close(array.T, want, family):
+            text += "; transposed, it is right"
         return Complaint("wrong-shape", text + ".")
     if array.dtype.kind != "f" or array.dtype == np.float16:
         text = f"{name}: asked for float64 or float32, came {array.dtype}."
@@ -189,9 +198,11 @@ def described(value: object) -> str:
     """Name a value by type and size, never by its content."""
     if value is None:
         return "None"
-    kind = type(value).__name__
     if is_array(value):
-        return f"one array of shape {np.ndarray.view(value, np.ndarray).shape}"
+        array = np.ndarray.view(value, np.ndarray)
+        odd = "" if array.dtype.kind in NUMERIC else f" and dtype {array.dtype}"
+        return f"one array of shape {array.shape}{odd}"
+    kind = name_of_type(value)
     if type(value) in (tuple, list):
         return f"a {kind} of {len(value)}"
     return f"one {kind}"

@@ -284,3 +284,8 @@ def is_float(value: object) -> bool:
 def is_array(value: object) -> bool:
     """Say whether a value is an array, of whatever subclass."""
     return issubclass(type(value), np.ndarray)  # isinstance may run code of the value
+
+
+def name_of_type(value: object) -> str:
+    """Name the type of a value, whatever its metaclass does."""
+    return type.__getattribute__(type(value), "__name__")

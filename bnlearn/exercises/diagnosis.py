@@ -78,13 +78,27 @@ def diagnose(exercise: Exercise, cases: list[Case]) -> list[Finding]:
         most = max(explained.values(), default=0)
         key = tuple(c.mistakes for n, c in best[k].items() if explained[n] == most)
         found.setdefault(key, []).append(exercise.outputs[k])
+    if len(found) > 1 and (swap := swapped(exercise, cases)):
+        found = {swap: [exercise.outputs[k] for k in wrong]}
     return [Finding(tuple(names), key) for key, names in found.items()]
+
+
+def swapped(exercise: Exercise, cases: list[Case]) -> tuple[tuple[Mistake], ...]:
+    """See whether right outputs in another order explain all: one mistake, not several."""
+    return tuple(
+        candidate.mistakes
+        for candidate in general(exercise)
+        if candidate.names == ("order-of-outputs",)
+        and all(all(_agreement(candidate, case)) for case in cases)
+    )
 
 
 def stages(exercise: Exercise) -> Iterator[tuple[list[Candidate], int]]:
     """Give the candidates, likelier ones first, with the least score that convinces."""
     yield [c for c in singles(exercise) if not c.mistakes[0].unstable], 0
-    # Rounded numbers may agree by chance on one input.
+    # Rounded numbers may agree by chance on one input, not on all.
+    zeros = [c for c in general(exercise) if c.names == ("zeros",)]
+    yield zeros, 1  # before others: small numbers are rounded to zeros
     yield general(exercise), 1
     yield [c for c in singles(exercise) if c.mistakes[0].unstable], 0
     yield pairs(exercise), 0
@@ -226,6 +240,10 @@ def general(exercise: Exercise) -> list[Candidate]:
         return lambda *arguments: tuple(right(arguments)[k] for k in order)
 
     orders = list(itertools.permutations(range(count)))[1:]
+    twice = [
+        [other if j == k else j for j in range(count)]
+        for k, other in itertools.permutations(range(count), 2)
+    ]
     programs = [
         *(("result-rounded", each(lambda a, d=d: a.round(d))) for d in range(7)),
         ("result-rounded", each(np.trunc)),
@@ -233,6 +251,7 @@ def general(exercise: Exercise) -> list[Candidate]:
         ("sign-flipped", each(np.negative)),
         ("zeros", each(np.zeros_like)),
         *(("order-of-outputs", in_order(order)) for order in orders),
+        *(("output-repeated", in_order(order)) for order in twice),
     ]
     return [
         Candidate((Mistake(name, GENERAL[name], exercise.section),), answer)
@@ -245,4 +264,5 @@ GENERAL = {
     "sign-flipped": "The sign is the wrong way round.",
     "zeros": "Nothing but zeros comes back.",
     "order-of-outputs": "The outputs come in another order than asked for.",
+    "output-repeated": "Another output stands here: the same one comes twice.",
 }

@@ -17,7 +17,7 @@ def path() -> Path:
     """Say where the file is: BNLEARN_PROGRESS_FILE, else the user's data folder."""
     chosen = os.environ.get("BNLEARN_PROGRESS_FILE")
     if chosen:
-        return Path(chosen)
+        return Path(os.path.expanduser(chosen))  # notebooks set it without a shell
     import platformdirs
 
     return Path(platformdirs.user_data_dir("bnlearn-book", False), "progress.json")
@@ -33,11 +33,11 @@ def load() -> dict[str, dict]:
     """
     file = path()
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = json.loads(file.read_text(encoding="utf-8-sig"))
         return {name: sound(entry) for name, entry in stored["exercises"].items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         set_aside(file)
         return {}
 
@@ -89,13 +89,14 @@ def record(identifier: str, status: str) -> str | None:
     """
     try:
         exercises = load()
-        entry = exercises.setdefault(identifier, {"state": status, "tries": 0})
+        new = {"state": "not attempted", "tries": 0}
+        entry = exercises.setdefault(identifier, new)
         if status != "not attempted":
             entry["tries"] += 1
-        if entry["state"] != "passed":
-            entry["state"] = status
+            if entry["state"] != "passed":
+                entry["state"] = status
             if status == "passed":
-                entry["passed"] = date.today().isoformat()
+                entry.setdefault("passed", date.today().isoformat())
         save(exercises)
     except (OSError, ImportError) as error:
         return f"Your progress could not be saved: {error}"
@@ -127,12 +128,25 @@ class Table:
         return f"<table>{row(self.head, 'th')}{body}</table>"
 
 
-def progress(chapter: str = "") -> Table:
-    """Show all exercises with their state, or those of a chapter such as '04'."""
+def progress(chapter: str | int = "") -> Table:
+    """Show all exercises with their state, or those of a chapter such as 4 or '04'.
+
+    Raises
+    ------
+    LookupError
+        If there is no such chapter.
+    """
+    number = str(chapter) and str(chapter).zfill(2)
+    numbers = dict.fromkeys(exercise.chapter[:2] for exercise in EXERCISES.values())
+    if number and number not in numbers:
+        there = ", ".join(numbers)
+        raise LookupError(
+            f"There are no exercises of chapter {chapter!r}, only of {there}."
+        )
     exercises = load()
     rows = []
     for name, exercise in EXERCISES.items():
-        if not exercise.chapter.startswith(chapter):
+        if not exercise.chapter.startswith(number):
             continue
         entry = exercises.get(name, {})
         state, tries = entry.get("state", "not attempted"), entry.get("tries", 0)

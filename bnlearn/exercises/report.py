@@ -102,6 +102,11 @@ def wrong(
 
 def complaint_words(cases: list[Case]) -> Iterator[str]:
     """Say what came that was not asked for, each thing once."""
+    every = (c for case in cases for c in case.comparison.complaints)
+    arity = next((c for c in every if c.identifier == "wrong-arity"), None)
+    if arity:  # what else came is no output then, even if it could be taken for one
+        yield arity.text
+        return
     seen: set[tuple] = set()
     for case in cases:
         for complaint in case.comparison.complaints:
@@ -160,15 +165,25 @@ def unknown(
     """Admit that a mistake is not known, and show the smallest example found."""
     name = finding.outputs[0]
     k = exercise.outputs.index(name)
+    off = [case for case in cases if not case.comparison.right[k]]
+    if not any(comparable(case, k) for case in off):
+        return [], off[0]  # what came has been said, and there is nothing to add
     case = smallest(exercise, submission, seed, cases, k)
-    value, want = case.comparison.values[k], case.expected[k]
-    if value is None or value.shape != want.shape:
+    if not comparable(case, k):
         return [], case
     words = [f"{listed(finding.outputs)}: not a mistake I know."]
-    inputs = "; ".join(f"{n} = {shown(a)}" for n, a in named(exercise, case).items())
+    given = named(exercise, case).items()
+    inputs = "; ".join(f"{n} = {shown(a)}" for n, a in given if not callable(a))
     words.append(f"The smallest example I found: {inputs}.")
     words.append(difference_words(exercise, case, k, name))
     return words, case
+
+
+def comparable(case: Case, k: int) -> bool:
+    """Say whether an output can be compared with what was asked, number by number."""
+    value = case.comparison.values[k]
+    shape = case.expected[k].shape
+    return value is not None and value.shape == shape and value.dtype.kind != "c"
 
 
 def difference_words(exercise: Exercise, case: Case, k: int, name: str) -> str:
@@ -184,6 +199,8 @@ def difference_words(exercise: Exercise, case: Case, k: int, name: str) -> str:
         return f"{start}, and a finite difference says {slope:.6g}."
     if want.size > 1:
         return f"{start}, and should be {want[place]:.6g}."
+    if np.isnan(value).any():
+        return f"{start}."
     return f"{start}, which is too {'large' if value > want else 'small'}."
 
 

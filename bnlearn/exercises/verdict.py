@@ -18,7 +18,7 @@ STATUSES = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Verdict:
     """The outcome of one check.
 

@@ -35,6 +35,21 @@ def renumber(env, docname, chapter):
             node["secnumber"] = (chapter, *node["secnumber"][1:])
 
 
+def unnumber(env, docname):
+    """Take the numbers off a page that belongs to a chapter but is none of its sections.
+
+    Parameters
+    ----------
+    env : sphinx.environment.BuildEnvironment
+        The environment, in which sections are numbered already.
+    docname : str
+        The page.
+    """
+    env.toc_secnumbers[docname] = {}
+    for node in [*env.tocs[docname].findall(nodes.reference), env.titles[docname]]:
+        node.attributes.pop("secnumber", None)
+
+
 def number_by_file_name(app, env):
     """Renumber the sections of every chapter, then what is counted within them.
 
@@ -53,7 +68,10 @@ def number_by_file_name(app, env):
     chapters = []
     for docname in env.toc_secnumbers:
         match = CHAPTER.match(PurePosixPath(docname).name)
-        if match:
+        if match and PurePosixPath(docname).parent.name == "exercises":
+            unnumber(env, docname)
+            chapters.append(docname)
+        elif match:
             renumber(env, docname, int(match[1]))
             chapters.append(docname)
     return chapters + TocTreeCollector().assign_figure_numbers(env)

@@ -224,7 +224,7 @@ def gradient_by_loops(z, t):
     return dz
 
 
-@answers("loss-floor")
+@answers("two-value-loss")
 def by_the_ratio(shares):
     high = np.sqrt(1 / shares - 1)
     low = -1 / high
@@ -236,7 +236,7 @@ def by_the_ratio(shares):
     return high, low, loss
 
 
-@answers("loss-floor")
+@answers("two-value-loss")
 def by_standardising(shares):
     f = shares.astype(float)
     shown = np.eye(len(f))  # row t: the scores before, of an image of class t
@@ -245,7 +245,7 @@ def by_standardising(shares):
     return np.diag(z).copy(), z.min(axis=0), f @ losses
 
 
-@answers("loss-floor")
+@answers("two-value-loss")
 def by_probabilities(shares):
     high, low = ((1 - shares) / shares) ** 0.5, -(((1 - shares) / shares) ** -0.5)
     e = np.exp(high)

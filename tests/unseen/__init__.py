@@ -1,15 +1,21 @@
-"""Programs by people who had not seen how answers are checked.
+"""Programs written without knowledge of how answers are checked.
 
 The text files hold entries such as
 
-    #: standardise | wrong | takes the statistics of the rows | copies from others | wrong-axis
+    #: standardise | wrong | takes the rows | copies from others | wrong-axis | named
     def standardise(x, eps):
         ...
 
-The fields are the exercise, `right` or `wrong`, what the author says about it, who the author
-plays, and what a check has to name: identifiers of mistakes joined by `+`, words of the
-verdict in quotation marks, or `-` for a mistake that is not in the bank. That last field was
-written by somebody who saw the bank and the author's words, before any check was run.
+The fields are the exercise, `right` or `wrong`, what the author says about it, and the role
+of reader in which it is written. For a wrong one follows what a check has to name: identifiers of mistakes, joined
+by ` + ` if there are two and by ` or ` if either is true; words of the verdict in quotation
+marks; or `-` for a mistake that is not in the bank. This was written with the bank and the author's words at
+hand, before any check was run. The last field is what came of the
+first check. Afterwards the bank was extended, and where it now holds the very mistake, its
+identifier took the place of what had been expected.
+
+The first class wrote for chapters 02 and 04, the second one for all chapters, when the bank
+held what the first class had taught.
 """
 
 import re
@@ -32,6 +38,7 @@ class Entry(NamedTuple):
     words: str
     author: str
     expected: str
+    first: str
     source: str
 
     def verdict(self, seed):
@@ -52,7 +59,8 @@ def entries(file):
     for number, part in enumerate(re.split(r"^#: ", text, flags=re.MULTILINE)[1:]):
         head, source = part.split("\n", 1)
         fields = [field.strip() for field in head.split(" | ")]
-        fields += [""] * (5 - len(fields))
+        if fields[1] == "right":
+            fields.insert(4, "")
         found.append(Entry(f"{file} {number}", *fields, source))
     return found
 
@@ -74,11 +82,13 @@ def outcome(entry, verdict):
     quoted = re.findall(r'"([^"]+)"', entry.expected)
     if quoted:
         return "named" if all(q in str(verdict) for q in quoted) else "not known"
-    expected = set(re.split(r"\s*\+\s*", entry.expected)) - {"-"}
     found = set(verdict.diagnosis)
     if not found:
         return "not known"
+    answers = [set(part.split(" + ")) for part in entry.expected.split(" or ")]
     choice = "one of these" in str(verdict)
-    if expected and expected <= found and (choice or expected == found):
+    if any(wanted == found or (choice and wanted <= found) for wanted in answers):
         return "named"
-    return "in part" if found < expected else "misnamed"
+    if len(answers) > 1 and found == set.union(*answers):  # both were said
+        return "named"
+    return "in part" if any(found < wanted for wanted in answers) else "misnamed"

@@ -1,29 +1,16 @@
 """All exercises, by identifier: chapter by chapter, easy ones first."""
 
 from difflib import get_close_matches
+from importlib import import_module
+from pkgutil import iter_modules
 
-from bnlearn.exercises.catalogue import (
-    chapter_01,
-    chapter_02,
-    chapter_03,
-    chapter_04,
-    chapter_05,
-    chapter_06,
-)
 from bnlearn.exercises.definition import Exercise
 
 __all__ = ["CHAPTERS", "EXERCISES", "find"]
 
 CHAPTERS = {
-    module.__name__.rpartition(".")[2]: module
-    for module in (
-        chapter_01,
-        chapter_02,
-        chapter_03,
-        chapter_04,
-        chapter_05,
-        chapter_06,
-    )
+    found.name: import_module(f"{__name__}.{found.name}")
+    for found in iter_modules(__path__)
 }
 EXERCISES: dict[str, Exercise] = {
     exercise.identifier: exercise

@@ -72,9 +72,10 @@ SIZE = Exercise(
         The sum of the weights, squared, divided by the sum of their squares.
     """),
     why=(
-        "The variance of the weighted average is sigma ** 2 times the sum of the "
-        "squared weights, divided by the square of their sum. A plain average of "
-        "n_eff values has the variance sigma ** 2 / n_eff."
+        "Let the values be independent, each with the variance sigma ** 2. The "
+        "weighted average then has the variance sigma ** 2 times the sum of the "
+        "squared weights, divided by the square of their sum; a plain average of "
+        "n_eff values has sigma ** 2 / n_eff."
     ),
 )
 FRACTION = "weights.sum() ** 2 / (weights**2).sum()"
@@ -161,11 +162,17 @@ SIZE.mistake(
 )
 SIZE.mistake(
     "variation-wrong",
-    "The spread of the weights comes in wrongly: its square belongs here.",
+    "The spread comes in wrongly: divide n by 1 + (spread / mean) ** 2.",
     {FRACTION: "len(weights) / (1 + weights.std() / weights.mean())"},
-    {FRACTION: "len(weights) / (1 + weights.var(ddof=1) / weights.mean() ** 2)"},
     {FRACTION: "len(weights) / (1 + weights.var() / weights.mean())"},
     {FRACTION: "len(weights) * (1 - weights.var() / weights.mean() ** 2)"},
+)
+
+
+SIZE.mistake(
+    "unbiased-spread",
+    "The variance of the weights is divided by n - 1: the biased one belongs here.",
+    {FRACTION: "len(weights) / (1 + weights.var(ddof=1) / weights.mean() ** 2)"},
 )
 
 
@@ -352,7 +359,8 @@ def weighted_loss(losses, weights, exponent):
     losses : ndarray, shape (n,)
         The loss of every training example.
     weights : ndarray, shape (n,)
-        Use over training, known up to a constant factor that must not matter.
+        Density in use over density in training, known up to a constant factor that
+        must not matter.
     exponent : float
         The power to which weights are raised: 0 for none, 1 for full weights.
 
@@ -465,7 +473,7 @@ LOSS.mistake(
 )
 LOSS.mistake(
     "exponential",
-    "The exponent is a power of the weight, not the other way round.",
+    "The weight is what is raised: weights ** exponent, not the other way round.",
     {"weights**exponent": "np.exp(weights * exponent)"},
     {"weights**exponent": "exponent**weights"},
     {"weights**exponent": "np.exp(exponent * np.log(weights) * weights)"},
@@ -511,7 +519,7 @@ LOSS.mistake(
 )
 LOSS.mistake(
     "weights-squared",
-    "Every weight counts twice, or under a root.",
+    "The weights come in squared, or under a root.",
     {"weights**exponent": "weights ** (2 * exponent)"},
     {"weights**exponent": "weights ** (exponent / 2)"},
     {"(powers * losses)": "(powers * powers * losses)"},
@@ -668,6 +676,10 @@ MOVE.mistake(
     "The average is taken before the division: every unit has a spread of its own.",
     {MEAN_MOVE: "distance.mean() / before.std(axis=0).mean()"},
     {MEAN_MOVE: "distance.sum() / before.std(axis=0).mean()"},
+)
+MOVE.mistake(
+    "one-spread-for-all",
+    "One spread serves all units: each has its own.",
     {"before.std(axis=0)": "before.std()"},
 )
 MOVE.mistake(
@@ -1030,8 +1042,8 @@ def chain_step(w, rate):
     Returns
     -------
     promised : float
-        What y would become if each weight lowered it by as much as its own
-        derivative says, and they did not disturb each other.
+        What y would become if each step changed it by the step times the
+        derivative, and these changes added up.
     together : float
         What y becomes when all weights move at once.
     """
@@ -1089,7 +1101,8 @@ SLOPES = "np.array([np.prod(np.delete(w, k)) for k in range(len(w))])"
 PROMISE = "np.prod(w) - rate * (slopes**2).sum()"
 SURPRISE.mistake(
     "slopes-not-squared",
-    "A derivative comes in twice: in the step of the weight and in what it does to y.",
+    "Each derivative has to come in twice: in the weight's step and in what it does "
+    "to y.",
     {"(slopes**2).sum()": "slopes.sum()"},
     {"(slopes**2).sum()": "np.abs(slopes).sum()"},
     {"(slopes**2).sum()": "len(w)"},
@@ -1119,7 +1132,7 @@ SURPRISE.mistake(
 )
 SURPRISE.mistake(
     "uphill",
-    "The step has the wrong sign: it goes against the derivative.",
+    "The step has the wrong sign: it has to go against the derivative.",
     {"- rate * (slopes": "+ rate * (slopes", "w - rate": "w + rate"},
     {"w - rate": "w + rate"},
     {"- rate * (slopes": "+ rate * (slopes"},
@@ -1189,7 +1202,8 @@ SURPRISE.mistake(
 )
 SURPRISE.mistake(
     "second-order-kept",
-    "The promise is of first order: how weights disturb each other is not in it.",
+    "The promise holds more than the first order: how weights disturb each other is "
+    "no part of it.",
     {PROMISE: "np.prod(w - rate * slopes)"},
 )
 SURPRISE.mistake(
@@ -1232,8 +1246,8 @@ def chance_of_hits(said, truth):
     Returns
     -------
     float
-        A hit is an input from use that was said to be. Among all ways to choose the
-        inputs 'said', as many as there are, the share with as many hits or more.
+        A hit is an input that is from use and was said to be. Among all ways to say
+        'from use' of as many inputs, the share with as many hits or more.
     """
     from math import comb
 
@@ -1353,6 +1367,12 @@ CHANCE.mistake(
     },
 )
 CHANCE.mistake(
+    "fixed-limit",
+    "The sum ends at a fixed number of hits: it runs to the smaller of the two numbers.",
+    {"min(k, t) + 1": "min(k, t, 9) + 1"},
+    {"min(k, t) + 1": "min(k, t, 10) + 1"},
+)
+CHANCE.mistake(
     "coin-for-guess",
     "Each answer is taken for the toss of a fair coin: the numbers of both are given.",
     {
@@ -1390,7 +1410,7 @@ CHANCE.mistake(
 )
 CHANCE.mistake(
     "order-counted",
-    "All ways are counted as if every input could be said or not: k are said.",
+    "All 2 ** n ways are counted: only those count that say 'from use' of k inputs.",
     {"/ comb(n, k)": "/ 2**n"},
 )
 CHANCE.mistake(

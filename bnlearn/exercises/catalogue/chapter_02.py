@@ -66,8 +66,9 @@ STATISTICS = Exercise(
         The variance is the mean of (x - mean) ** 2 over axis 0.
     """),
     why=(
-        "The deviations are taken first and squared afterwards. So nothing large has to "
-        "cancel, however far the data are from zero."
+        "The mean is subtracted before anything is squared, so no large squares have"
+        " to cancel. In float32 even that can be too little: see 'A variance that "
+        "can be trusted'."
     ),
 )
 STATISTICS.mistake(
@@ -151,7 +152,7 @@ def standardise(x, eps):
     x : ndarray, shape (m, C)
         A batch of m examples with C features.
     eps : float
-        Added to the variance inside the root.
+        Added to the biased variance inside the root.
 
     Returns
     -------
@@ -438,8 +439,9 @@ CORRECTED.mistake(
 )
 CORRECTED.mistake(
     "guess-ignored",
-    "Large numbers are squared and cancel: square only what is left after the guess.",
+    "Large numbers are summed or squared here: work with what is left after the guess.",
     {"(left**2).mean(axis=0) - missed**2": "x.var(axis=0)"},
+    {"- missed**2": "- (x.mean(axis=0) - guess) ** 2"},
     {"(left**2).mean(axis=0) - missed**2": "(x**2).mean(axis=0) - x.mean(axis=0) ** 2"},
     unstable=(FAR.name, FAR_FLOAT32.name),
 )
@@ -619,7 +621,7 @@ def standardise_channels(x, eps):
     x : ndarray, shape (N, C, ...)
         A matrix (N, C), sequences (N, C, L), images (N, C, H, W), and so on.
     eps : float
-        Added to the variance inside the root.
+        Added to the biased variance inside the root.
 
     Returns
     -------
@@ -864,7 +866,8 @@ RATE = Exercise(
 )
 RATE.mistake(
     "two-forgotten",
-    "This is half the limit: it is 2 divided by the curvature of half the mean square.",
+    "This is half the limit: the curvature of half the mean square has no factor 2 "
+    "in it.",
     {"2 / np": "1 / np"},
 )
 RATE.mistake(
@@ -924,7 +927,8 @@ RATE.mistake(
 )
 RATE.mistake(
     "matrix-norm",
-    "In this norm all entries count: the largest eigenvalue alone decides.",
+    "This is the Frobenius norm, in which both eigenvalues count: the larger alone "
+    "decides.",
     {"np.linalg.eigvalsh(H)[-1]": "np.linalg.norm(H)"},
 )
 RATE.mistake(

@@ -222,7 +222,7 @@ SECOND_STEP.mistake(
 )
 SECOND_STEP.mistake(
     "multiplied-only",
-    "The shift is multiplied by: it is added.",
+    "A sum and a product are exchanged: gamma multiplies, beta is added.",
     {"x_hat + beta": "x_hat * beta"},
     {"gamma.reshape(column) * x_hat": "gamma.reshape(column) + x_hat"},
 )
@@ -777,7 +777,7 @@ PARAMETERS.mistake(
 )
 PARAMETERS.mistake(
     "x-hat-in-dbeta",
-    "x_hat does not belong into dbeta: beta is added, and multiplied by nothing.",
+    "x_hat does not belong in dbeta: beta is added, and multiplied by nothing.",
     {"dout.sum(axis=axes)": "(dout * x_hat).sum(axis=axes)"},
 )
 PARAMETERS.mistake(
@@ -1454,13 +1454,13 @@ SCORES.mistake(
 # The floor of the loss ---------------------------------------------------------------
 
 
-def loss_floor(shares):
-    """Give the loss that perfect scores have if each is standardised over the batch.
+def two_value_loss(shares):
+    """Give the loss of right scores of two values, each standardised over the batch.
 
     Parameters
     ----------
     shares : ndarray, shape (K,)
-        The share of every class in the batch; they add up to 1.
+        The share of every class in the batch: positive, and they add up to 1.
 
     Returns
     -------
@@ -1484,16 +1484,17 @@ def class_shares(rng, x):
 
 
 FLOOR = Exercise(
-    identifier="loss-floor",
+    identifier="two-value-loss",
     title="How sure a standardised network can be",
     section=Section(PAGE, OPENING),
     difficulty=4,
     minutes=40,
     text=(
-        "The network of the opening cannot get below 0.278 with ten classes that are "
-        "equally frequent. Derive the same for classes that are not."
+        "With ten equally frequent classes, scores of two values reach the lowest "
+        "possible loss, 0.278. Derive what scores of two values lose when the "
+        "classes are not equally frequent."
     ),
-    reference=loss_floor,
+    reference=two_value_loss,
     outputs=("high", "low", "loss"),
     families=(
         Family("seven classes", (7,)),
@@ -1515,9 +1516,10 @@ FLOOR = Exercise(
         of exp(low[k] - high[t]) over the other k). The classes count by their shares.
     """),
     why=(
-        "Two conditions fix the two values of a score. A rare class gets a high score "
-        "and its images a small loss, but every class has to divide the same variance "
-        "1."
+        "Two conditions fix the two values of a score. A rare class gets a high "
+        "score, so its images lose little; a frequent class cannot. With unequal "
+        "shares this is no lower bound: for 0.7, 0.2 and 0.1 it is 0.394, and other "
+        "scores reach 0.380."
     ),
 )
 HIGH = "np.sqrt((1 - shares) / shares)"

@@ -44,7 +44,7 @@ def staged(dout, x, gamma, eps):
     gamma : ndarray, shape (C,)
         Scale.
     eps : float
-        Added to the variance inside the root.
+        Added to the biased variance inside the root.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def closed_form(dout, x, gamma, eps):
     gamma : ndarray, shape (C,)
         Scale.
     eps : float
-        Added to the variance inside the root.
+        Added to the biased variance inside the root.
 
     Returns
     -------
@@ -262,9 +262,9 @@ CLOSED_FORM = Exercise(
         Divide it by sqrt(var + eps).
     """),
     why=(
-        "The mean and the variance depend on every x of the batch. Going back through "
-        "them takes two directions out of the gradient: its mean, and its part along "
-        "x_hat."
+        "The mean and the variance depend on every x of the batch. Going back "
+        "through them takes away two things: the mean of the gradient, and its part "
+        "along x_hat, of which eps leaves a little."
     ),
 )
 CLOSED_FORM.mistake(
@@ -322,7 +322,7 @@ CLOSED_FORM.mistake(
 )
 CLOSED_FORM.mistake(
     "gamma-in-sums",
-    "gamma does not belong into dgamma or dbeta: y = gamma * x_hat + beta.",
+    "gamma does not belong in dgamma or dbeta: y = gamma * x_hat + beta.",
     {"(dout * x_hat).sum": "(gamma * dout * x_hat).sum"},
     {"dout.sum": "(gamma * dout).sum"},
     {
@@ -433,7 +433,7 @@ def gradient_matrix(x, gamma, eps):
     gamma : float
         Scale.
     eps : float
-        Added to the variance inside the root.
+        Added to the biased variance inside the root.
 
     Returns
     -------
@@ -475,8 +475,10 @@ MATRIX = Exercise(
         P = I - 1 1^T / m - x_hat x_hat^T / m, and the matrix is gamma / std times P.
     """),
     why=(
-        "Each of the two matrices that are subtracted takes one direction out of the "
-        "gradient: a shift of the whole batch, and a stretch. Neither changes the output."
+        "Each of the two matrices that are subtracted takes a direction out of the "
+        "gradient: a shift of the whole batch, which does not change the output, and"
+        " a stretch, which changes it only through eps and is taken out up to the "
+        "factor eps / (var + eps)."
     ),
 )
 MATRIX.mistake(
@@ -599,7 +601,7 @@ def inference_backward(dout, x, running_mean, running_var, gamma, eps):
     gamma : ndarray, shape (C,)
         Scale.
     eps : float
-        Added to the variance inside the root.
+        Added to the biased variance inside the root.
 
     Returns
     -------
@@ -703,7 +705,7 @@ INFERENCE.mistake(
 )
 INFERENCE.mistake(
     "gamma-in-sums",
-    "gamma does not belong into dgamma or dbeta: y = gamma * x_hat + beta.",
+    "gamma does not belong in dgamma or dbeta: y = gamma * x_hat + beta.",
     {"(dout * x_hat).sum(axis=axes)": "(dout * x_hat).sum(axis=axes) * gamma"},
     {"dout.sum(axis=axes)": "dout.sum(axis=axes) * gamma"},
     heading="Node by node",
@@ -783,7 +785,8 @@ def central_difference(f, x, dout, step):
     f : callable
         Maps an array to an array of the same shape, which may be the same array.
     x : ndarray
-        Where to differentiate; as it was before when the function returns.
+        Where to differentiate. It may be moved meanwhile, but has to be back, up to
+        rounding, when the function returns.
     dout : ndarray, shape of x
         The upstream gradient.
     step : float
@@ -871,7 +874,7 @@ DIFFERENCES.mistake(
 )
 DIFFERENCES.mistake(
     "distance-halved",
-    "The distance between the two points is not what is divided by.",
+    "The division is not by the distance between the two points.",
     {"(2 * step)": "step"},
     {"/ (2 * step)": "/ 2 * step"},
     {"f(down)": "f(x)"},
@@ -939,6 +942,6 @@ DIFFERENCES.mistake(
 )
 DIFFERENCES.mistake(
     "output-moved",
-    "f may return its argument: both results are one array once it is moved again.",
+    "f may return its argument: moving it again changes the result you kept.",
     {"(f(up) - f(down))": "(f(up) - f(down)) * (not np.may_share_memory(f(up), up))"},
 )

@@ -118,12 +118,14 @@ AMONG.mistake(
 )
 AMONG.mistake(
     "mean-not-moved",
-    "The example moves the mean of its batch.",
+    "The mean of the neighbours is subtracted, but the example moves the mean of its"
+    " batch.",
     {BATCH_MEAN: "mean"},
 )
 AMONG.mistake(
     "variance-not-changed",
-    "The example changes the variance of its batch.",
+    "The variance of the neighbours is used, but the example changes that of its "
+    "batch.",
     {BATCH_VAR: "var"},
 )
 AMONG.mistake(
@@ -146,7 +148,8 @@ AMONG.mistake(
 )
 AMONG.mistake(
     "distances-from-different-means",
-    "All deviations are from the new mean, those of the neighbours and its own.",
+    "The squares are not all measured from the new mean: neighbours and example both"
+    " have to be.",
     {BATCH_VAR: "((m - 1) * var + delta**2) / m"},
     {BATCH_VAR: "((m - 1) * var + (x - batch_mean) ** 2) / m"},
     heading=PARTS,
@@ -283,7 +286,7 @@ LINE = Exercise(
 )
 LINE.mistake(
     "mean-not-scaled",
-    "The running mean goes into the shift with the factor of x.",
+    "In the shift the running mean has the wrong factor: it needs that of x.",
     {SHIFT: "shift = beta - running_mean"},
     {SHIFT: "shift = beta - gamma * running_mean"},
     {SHIFT: "shift = beta - running_mean / np.sqrt(running_var + eps)"},
@@ -306,7 +309,7 @@ LINE.mistake(
 )
 LINE.mistake(
     "beta-scaled",
-    "beta is not multiplied by anything: it is added last.",
+    "beta is multiplied by something: it is only added.",
     {SHIFT: "shift = scale * (beta - running_mean)"},
     {SHIFT: "shift = gamma * beta - scale * running_mean"},
     {SHIFT: "shift = (beta - running_mean * gamma) / np.sqrt(running_var + eps)"},
@@ -504,7 +507,7 @@ MOVING.mistake(
 )
 MOVING.mistake(
     "momentum-changes",
-    "The momentum is the same in every step.",
+    "The momentum changes from step to step: it has to stay the same.",
     {
         "for mean in batch_means": "for t, mean in enumerate(batch_means, 1)",
         STEP: "(1 - momentum**t) * average + momentum**t * mean",
@@ -584,7 +587,7 @@ def add_to_average(average, new, count):
     Parameters
     ----------
     average : ndarray, shape (C,)
-        The mean of the first count - 1 values; with count 1, any numbers.
+        The mean of the first count - 1 values; with count 1, any finite numbers.
     new : ndarray, shape (C,)
         Value number count.
     count : int
@@ -715,7 +718,7 @@ CUMULATIVE.mistake(
 
 
 def keras_update(x, moving_mean, moving_var, momentum):
-    """Update the statistics of a batch norm layer as Keras and TensorFlow do.
+    """Update the statistics of a batch norm layer as Keras 3 does.
 
     Parameters
     ----------
@@ -771,7 +774,8 @@ KERAS = Exercise(
     """),
     why=(
         "With 0.99 in Keras and 0.01 in PyTorch the running means are the same. The "
-        "variances differ by the factor m / (m - 1) that PyTorch puts in."
+        "variances of the batches that they take in differ by the factor m / (m - "
+        "1)."
     ),
 )
 KERAS.mistake(
@@ -1071,7 +1075,7 @@ PORT.mistake(
 )
 PORT.mistake(
     "momentum-inverted",
-    "The other convention is not the reciprocal.",
+    "The momentum is inverted: the two momenta add up to 1.",
     {"var, 1 - momentum": "var, 1 / momentum"},
     {"var, 1 - momentum": "var, momentum - 1"},
 )
@@ -1122,7 +1126,7 @@ def merge_statistics(n_a, mean_a, var_a, n_b, mean_b, var_b):
     n_a, n_b : int
         How many examples each batch has.
     mean_a, mean_b : ndarray, shape (C,)
-        Means of the features; they may be a million times larger than spreads.
+        Means of the features; in float64 up to a million times larger than spreads.
     var_a, var_b : ndarray, shape (C,)
         Biased variances.
 
@@ -1183,9 +1187,9 @@ MERGE = Exercise(
         n_a * n_b / n ** 2. No large numbers are squared.
     """),
     why=(
-        "The variance of the whole is the mean of the variances within the parts plus "
-        "the variance between their means. The difference of the means is small even if "
-        "the means are not, so no digits cancel."
+        "The variance of the whole is the mean of the variances within the parts "
+        "plus the variance between their means. The means are subtracted before "
+        "anything is squared, so no large squares have to cancel."
     ),
 )
 MERGE.mistake(
@@ -1264,7 +1268,8 @@ MERGE.mistake(
 )
 MERGE.mistake(
     "unbiased-variance",
-    "The variances are divided by the number of examples, not by one less.",
+    "n - 1 has come in: all variances here are biased, divided by the number of "
+    "examples.",
     {BOTH_VAR: f"({BOTH_VAR}) * n / (n - 1)"},
     {
         BOTH_VAR: "((n_a - 1) * var_a + (n_b - 1) * var_b + delta**2 * n_a * n_b / n) / (n - 1)"
@@ -1297,7 +1302,7 @@ MERGE.mistake(
 )
 MERGE.mistake(
     "variances-squared",
-    "The variances are squares already.",
+    "The variances are squared: they are squares already.",
     {WITHIN: "(n_a * var_a**2 + n_b * var_b**2) / n"},
     {BOTH_VAR: "(n_a * var_a**2 + n_b * var_b**2) / n"},
 )
@@ -1343,9 +1348,9 @@ def batch_norm_step(x, running_mean, running_var, training, momentum, eps):
     Parameters
     ----------
     x : ndarray, shape (N, C, ...)
-        A matrix, or images of any shape.
+        A matrix, sequences, images.
     running_mean, running_var : ndarray, shape (C,)
-        The running statistics; leave them as they are and return new ones.
+        The running statistics; do not change these arrays.
     training : bool
         The mode: True for training, False for evaluation.
     momentum, eps : float
@@ -1863,6 +1868,14 @@ ALONE.mistake(
     heading=BELONG,
 )
 ALONE.mistake(
+    "gamma-and-beta-forgotten",
+    "gamma and beta are missing.",
+    in_both(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
+    in_training(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
+    in_evaluation(ANSWER, "(x - mean) / np.sqrt(var + eps)"),
+    heading=BELONG,
+)
+ALONE.mistake(
     "gamma-beta-swapped",
     "gamma and beta are swapped.",
     {"gamma.reshape(column), beta": "beta.reshape(column), gamma"},
@@ -1969,7 +1982,7 @@ LATE = (
 CORRECTED = Exercise(
     identifier="bias-corrected",
     title="An average that does not remember its start",
-    section=Section(PAGE, LAG),
+    section=Section(PAGE, MEMORY),
     difficulty=2,
     minutes=15,
     text=(

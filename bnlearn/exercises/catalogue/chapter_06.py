@@ -68,7 +68,7 @@ def add_eps_mistakes(exercise, spread="var", word="variance"):
     )
     exercise.mistake(
         "eps-as-floor",
-        f"eps is a lower bound of the {word} here: it is added to it.",
+        f"eps is used as a lower bound of the {word}: it has to be added to it.",
         {f"{spread} + eps": f"np.maximum({spread}, eps)"},
         heading=QUESTION,
     )
@@ -406,6 +406,12 @@ RMS.mistake(
         "x / np": "(x - x.mean(axis=-1, keepdims=True)) / np",
     },
     {"x / np": "(x - x.mean(axis=-1, keepdims=True)) / np"},
+    heading=NO_MEAN,
+)
+RMS.mistake(
+    "variance-for-mean-square",
+    "The variance around the mean stands under the root: in RMS norm it is the mean "
+    "square.",
     {"(x**2).mean(axis=-1, keepdims=True)": "x.var(axis=-1, keepdims=True)"},
     heading=NO_MEAN,
 )
@@ -884,6 +890,21 @@ GROUP = Exercise(
 )
 VIEW = "x.reshape(N, num_groups, C // num_groups, -1)"
 GROUP.mistake(
+    "variances-averaged",
+    "Variances of parts of a group are averaged: what their means differ by is lost.",
+    {
+        "groups.var(axis=(2, 3), keepdims=True)": (
+            "groups.var(axis=3, keepdims=True).mean(axis=2, keepdims=True)"
+        )
+    },
+    {
+        "groups.var(axis=(2, 3), keepdims=True)": (
+            "groups.var(axis=2, keepdims=True).mean(axis=3, keepdims=True)"
+        )
+    },
+    heading=QUESTION,
+)
+GROUP.mistake(
     "interleaved",
     "The groups are interleaved: neighbouring channels belong together.",
     {
@@ -899,7 +920,7 @@ GROUP.mistake(
 )
 GROUP.mistake(
     "within-group-apart",
-    "The groups are kept together and their members apart: it is the other way round.",
+    "The average runs over the groups: it has to run over the channels within a group.",
     {"axis=(2, 3)": "axis=(1, 3)"},
 )
 GROUP.mistake(
@@ -1241,8 +1262,10 @@ GROUP_BACKWARD = Exercise(
         mean(g * x_hat)) / sqrt(var + eps) in the view, and back to the shape of x.
     """),
     why=(
-        "Axis 2, the channels of a group, is the only one where the two questions have "
-        "different answers: its members share a mean, but not a gamma."
+        "Places (axis 3) share both a mean and a gamma, groups (axis 1) neither. "
+        "Examples (axis 0) share a gamma but no mean; the channels of a group (axis "
+        "2) share a mean but no gamma. So gamma has to meet dout before a mean is "
+        "taken."
     ),
 )
 
@@ -1309,7 +1332,7 @@ def add_backward_mistakes(
     )
     exercise.mistake(
         "x-hat-once",
-        "x_hat stands twice in its term: inside the average and in front of it.",
+        "x_hat has to stand twice in its term: inside the average and in front of it.",
         {"- x_hat * mean_g_x_hat": "- mean_g_x_hat"},
         {"(g * x_hat).mean": "g.mean"},
     )
@@ -1362,7 +1385,8 @@ def add_backward_mistakes(
     )
     exercise.mistake(
         "not-divided",
-        "What is divided by on the way forward divides dx, too.",
+        "The division of dx is missing: what divides on the way forward divides dx, "
+        "too.",
         {front: "dx = 1.0 * (g"},
         {front: f"dx = 1 / {inv} * (g"},
     )
@@ -1412,12 +1436,12 @@ def add_centred_backward_mistakes(
     )
     exercise.mistake(
         "gamma-not-in-mean",
-        "The mean that is taken away is that of gamma times dout.",
+        "The mean of dout is taken away: it has to be that of gamma times dout.",
         {"g.mean": f"{dout}.mean"},
     )
     exercise.mistake(
         "gamma-in-sums",
-        "gamma does not belong into dgamma or dbeta: y = gamma * x_hat + beta.",
+        "gamma does not belong in dgamma or dbeta: y = gamma * x_hat + beta.",
         {dgamma: f"({gamma} * {dout} * x_hat).sum"},
         {dbeta: f"dbeta = ({gamma} * {dout}).sum"},
         {
@@ -1482,7 +1506,8 @@ LAYER_BACKWARD.mistake(
 )
 LAYER_BACKWARD.mistake(
     "formula-of-batch-norm",
-    "This is the formula of batch norm, where dgamma and dbeta are also the means of dx.",
+    "This is the formula of batch norm: only there do dgamma and dbeta hold the sums"
+    " in dx.",
     *(
         {ALL_TERMS: f" gamma * inv_std * (dout - dbeta / {m} - x_hat * dgamma / {m})"}
         for m in ("len(x)", "x.shape[-1]")
@@ -1593,7 +1618,7 @@ RMS_BACKWARD.mistake(
 )
 RMS_BACKWARD.mistake(
     "gamma-in-dgamma",
-    "gamma does not belong into dgamma: y = gamma * x_hat.",
+    "gamma does not belong in dgamma: y = gamma * x_hat.",
     {"(dout * x_hat).sum": "(gamma * dout * x_hat).sum"},
 )
 RMS_BACKWARD.mistake(
@@ -1690,6 +1715,19 @@ add_centred_backward_mistakes(
     GROUP_BACKWARD, "(2, 3)", GROUP_SIZE, "groups", "dy", GAMMA
 )
 GROUP_BACKWARD.mistake(
+    "places-not-counted",
+    "What is summed in dx is divided by the channels of a group alone: places count too.",
+    {
+        "g.mean(axis=(2, 3), keepdims=True)": (
+            "g.sum(axis=(2, 3), keepdims=True) / g.shape[2]"
+        ),
+        "(g * x_hat).mean(axis=(2, 3), keepdims=True)": (
+            "(g * x_hat).sum(axis=(2, 3), keepdims=True) / g.shape[2]"
+        ),
+    },
+    heading=BACKWARD,
+)
+GROUP_BACKWARD.mistake(
     "interleaved",
     "The groups are interleaved: neighbouring channels belong together.",
     {
@@ -1743,7 +1781,8 @@ GROUP_BACKWARD.mistake(
 )
 GROUP_BACKWARD.mistake(
     "formula-of-batch-norm",
-    "This is the formula of batch norm, where dgamma and dbeta are also the means of dx.",
+    "This is the formula of batch norm: only there do dgamma and dbeta hold the sums"
+    " in dx.",
     *(
         {
             ALL_TERMS: f" {GAMMA} * inv_std * (dy - dbeta.reshape({GAMMA}.shape) / {m}"

@@ -3,28 +3,17 @@
 Plain data; `bnlearn.notebook.quiz` shows them.
 """
 
-from bnlearn.exercises.quizzes import (
-    chapter_01,
-    chapter_02,
-    chapter_03,
-    chapter_04,
-    chapter_05,
-    chapter_06,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
 from bnlearn.exercises.quizzes.definition import Question
 
 __all__ = ["QUIZZES", "find_quiz"]
 
 QUIZZES: dict[str, tuple[Question, ...]] = {
-    module.__name__[-2:]: module.QUESTIONS
-    for module in (
-        chapter_01,
-        chapter_02,
-        chapter_03,
-        chapter_04,
-        chapter_05,
-        chapter_06,
-    )
+    found.name[-2:]: import_module(f"{__name__}.{found.name}").QUESTIONS
+    for found in iter_modules(__path__)
+    if found.name.startswith("chapter_")
 }
 
 

@@ -29,8 +29,8 @@ QUESTIONS = (
         (
             Choice(
                 "At most 1",
-                "The standard deviation is 1, and the values scatter around it: many lie "
-                "outside [-1, 1].",
+                "The standard deviation is a typical distance from the mean, not the"
+                " largest one: unless all distances are 1, some are larger.",
                 SPHERE,
             ),
             Choice(
@@ -250,9 +250,10 @@ QUESTIONS = (
                 CODE,
             ),
             Choice(
-                "Add up the values for the mean, then the squared deviations from it.",
-                "The sum grows so large that the mean comes out wrong, and the variance "
-                "is then measured around the wrong point.",
+                "Add up the values one after the other for the mean, then the "
+                "squared deviations from it.",
+                "The running sum grows so large that the mean comes out wrong, and "
+                "the variance is then measured around the wrong point.",
                 CODE,
             ),
             Choice(

@@ -88,8 +88,9 @@ QUESTIONS = (
         "included?",
         Choice(
             "Give the layer a `train()` that leaves it in evaluation mode.",
-            "Then nobody can wake it, and in evaluation mode its statistics stand still. "
-            "Its parameters are left out of training as well.",
+            "Then nobody can wake it, and in evaluation mode its statistics stand "
+            "still. Its gamma and beta would still learn: leave them out of the "
+            "optimiser besides.",
             LABORATORY,
         ),
         (

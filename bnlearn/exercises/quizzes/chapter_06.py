@@ -285,8 +285,8 @@ QUESTIONS = (
     ),
     Question(
         "sum-of-dx",
-        "For which norm do the gradients dx of those that share statistics not sum to "
-        "zero?",
+        "Add up dx over the numbers that share statistics. For which norm is this "
+        "sum not zero?",
         Choice(
             "RMS norm",
             "It notices when a constant is added to all of them. The others subtract it.",
