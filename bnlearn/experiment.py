@@ -101,9 +101,7 @@ class Vitals(NamedTuple):
     update: NDArray
 
 
-def vitals(
-    model: Layer, x: NDArray, y: NDArray, before: dict[str, NDArray]
-) -> Vitals:
+def vitals(model: Layer, x: NDArray, y: NDArray, before: dict[str, NDArray]) -> Vitals:
     """Measure the four numbers that show how a network is doing, layer by layer.
 
     The model is not changed. It runs in the mode that it is in, with the loss
