@@ -8,9 +8,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bnlearn.layers import Layer, cross_entropy
+from bnlearn.layers import Layer, ReLU, Sigmoid, Tanh, cross_entropy
 
-__all__ = ["Trace", "sweep", "trace"]
+__all__ = ["Trace", "Vitals", "sweep", "trace", "vitals"]
+
+# The slope of an activation, from its output, as a share of the largest slope.
+SLOPES = {
+    ReLU: lambda y: (y > 0).astype(float),
+    Sigmoid: lambda y: 4 * y * (1 - y),
+    Tanh: lambda y: 1 - y**2,
+}
+FLAT = 0.05  # a share of the largest slope below which a value counts as saturated
 
 
 class Trace(NamedTuple):
@@ -69,6 +77,79 @@ def trace(
         twin.backward(loss(output, y)[1])
     order = [name for name in found.outputs if name in found.gradients]
     return found._replace(gradients={name: found.gradients[name] for name in order})
+
+
+class Vitals(NamedTuple):
+    """Four numbers for every hidden layer, first layer first.
+
+    Attributes
+    ----------
+    activation : ndarray
+        Standard deviation of what the activation puts out.
+    gradient : ndarray
+        Root mean square of the gradient of an example's loss with respect to it.
+    saturated : ndarray
+        Share of the values at which the activation is flat: its slope is below 5 % of
+        its largest. (For a rectifier: closed. Half of the values are, in good health.)
+    update : ndarray
+        Length of the last step of the weights, divided by the length of the weights.
+    """
+
+    activation: NDArray
+    gradient: NDArray
+    saturated: NDArray
+    update: NDArray
+
+
+def vitals(model: Layer, x: NDArray, y: NDArray, before: dict[str, NDArray]) -> Vitals:
+    """Measure the four numbers that show how a network is doing, layer by layer.
+
+    The model is not changed. It runs in the mode that it is in, with the loss
+    :func:`bnlearn.layers.cross_entropy`.
+
+    Parameters
+    ----------
+    model : Layer
+        A stack of Linear (or Conv2d) layers, each but the last one followed by a ReLU,
+        Sigmoid or Tanh, perhaps with a norm in between.
+    x, y : ndarray
+        A batch and its labels.
+    before : dict of str to ndarray
+        Copies of the parameters before the last step, by name.
+
+    Raises
+    ------
+    ValueError
+        If the number of activations is not that of the weights but one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bnlearn.layers import mlp
+    >>> net = mlp((4, 3, 3, 2), norm=True)
+    >>> before = net.state_dict()
+    >>> net[0].weight *= 1.01
+    >>> found = vitals(net, np.eye(4), np.array([0, 1, 0, 1]), before)
+    >>> found.update.round(4)
+    array([0.01, 0.  ])
+    """
+    found = trace(model, x, y)
+    kinds = {kind.__name__: slope for kind, slope in SLOPES.items()}
+    places = [name for name in found.outputs if name.split()[-1] in kinds]
+    weights = {n: w for n, w in model.parameters().items() if np.ndim(w) > 1}
+    if len(places) != len(weights) - 1:
+        raise ValueError(
+            "vitals: expected one activation between any two weights, got "
+            f"{len(places)} activations and {len(weights)} weights"
+        )
+    rows = []
+    for place, (name, weight) in zip(places, weights.items(), strict=False):
+        output, kind = found.outputs[place], place.split()[-1]
+        gradient = len(x) * found.gradients[place]  # of one example's loss
+        step = np.linalg.norm(weight - before[name]) / np.linalg.norm(before[name])
+        flat = np.mean(kinds[kind](output) < FLAT)
+        rows.append((output.std(), np.sqrt(np.mean(gradient**2)), flat, step))
+    return Vitals(*np.array(rows).T)
 
 
 def _listen(layer: Layer, name: str, found: Trace) -> None:

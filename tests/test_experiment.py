@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from bnlearn.experiment import Trace, sweep, trace
+from bnlearn.experiment import Trace, sweep, trace, vitals
 from bnlearn.layers import (
     BatchNorm,
     Linear,
     ReLU,
     Residual,
     Sequential,
+    Sigmoid,
     Tanh,
     cross_entropy,
     mean_squared_error,
+    mlp,
 )
 from bnlearn.seeds import seeds
 from tests.oracle import TorchResidual
@@ -311,3 +313,60 @@ print(found.tolist())
         errors.append(run.stderr)
     assert "6/6" in errors[0] and "6/6" in errors[1]
     assert errors[2:] == ["", ""]
+
+
+# vitals
+
+
+@pytest.mark.parametrize("activation", [ReLU, Sigmoid, Tanh])
+@pytest.mark.parametrize("norm", [False, True])
+def test_vitals_against_pytorch(norm, activation):
+    """Every number by another route: autograd, and the slope of the activation."""
+    rng = np.random.default_rng(5)
+    net = mlp((7, 6, 5, 3), norm=norm, activation=activation, init=2.0, generator=rng)
+    x, y = rng.standard_normal((11, 7)), rng.integers(0, 3, 11)
+    before = net.state_dict()
+    for name, value in net.parameters().items():
+        value += rng.standard_normal(value.shape)
+        if name.endswith("bias"):
+            value -= 1
+    state = net.state_dict()
+    found = vitals(net, x, y, before)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, state[name])  # nothing is changed
+
+    function = {ReLU: torch.relu, Sigmoid: torch.sigmoid, Tanh: torch.tanh}[activation]
+    largest = {ReLU: 1, Sigmoid: 0.25, Tanh: 1}[activation]
+    h, places, inputs = torch.tensor(x), [], []
+    for place, layer in enumerate(net.layers):
+        kind = type(layer).__name__
+        parts = {k: torch.tensor(v) for k, v in layer.parameters().items()}
+        if kind == "Linear":
+            h = torch.nn.functional.linear(h, parts["weight"], parts.get("bias"))
+            places.append(f"{place}.weight")
+        elif kind == "BatchNorm":
+            h = torch.nn.functional.batch_norm(h, None, None, **parts, training=True)
+        else:
+            inputs.append(h.detach().requires_grad_())
+            slope = torch.autograd.grad(function(inputs[-1]).sum(), inputs[-1])[0]
+            flat = (slope < 0.05 * largest).double().mean()
+            h = function(h).requires_grad_()
+            h.retain_grad()
+            inputs[-1] = h, flat
+    torch.nn.functional.cross_entropy(h, torch.tensor(y), reduction="sum").backward()
+    for i, (output, flat) in enumerate(inputs):
+        std = output.detach().std(correction=0)
+        np.testing.assert_allclose(found.activation[i], std, rtol=1e-10)
+        size = output.grad.pow(2).mean().sqrt()
+        np.testing.assert_allclose(found.gradient[i], size, rtol=1e-9)
+        np.testing.assert_allclose(found.saturated[i], flat, rtol=1e-12)
+        old, new = before[places[i]], state[places[i]]
+        step = np.sqrt(((new - old) ** 2).sum() / (old**2).sum())
+        np.testing.assert_allclose(found.update[i], step, rtol=1e-12)
+    assert 0 < found.saturated.max() <= 1
+
+
+def test_vitals_refuses_other_networks():
+    net = Sequential(Linear(4, 3), Linear(3, 2))
+    with pytest.raises(ValueError, match="got 0 activations and 2 weights"):
+        vitals(net, np.ones((5, 4)), np.zeros(5, int), net.state_dict())

@@ -12,6 +12,7 @@ import torch
 from bnlearn import batch_norm_forward, layers
 from bnlearn.layers import (
     BatchNorm,
+    Dropout,
     Layer,
     Linear,
     ReLU,
@@ -262,6 +263,43 @@ def test_activations_equal_pytorch(ours, theirs):
     np.testing.assert_array_equal(ours(not_finite), wanted)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("p", [0.0, 0.25, 0.8])
+def test_dropout(p, dtype):
+    rng = np.random.default_rng(3)
+    x = rng.uniform(1, 2, (200, 7, 30)).astype(dtype)
+    dout = rng.standard_normal(x.shape).astype(dtype)
+    layer = Dropout(p, generator=np.random.default_rng(4))
+    y, dx = layer(x), layer.backward(dout)
+    kept = y != 0
+    # 42,000 coins: one standard deviation of the share is 0.0024 at most.
+    np.testing.assert_allclose(kept.mean(), 1 - p, atol=0.01)
+    rtol = 1e-6 if dtype == "f4" else 1e-14  # one rounded factor
+    np.testing.assert_allclose(y[kept], x[kept] / (1 - p), rtol=rtol)
+    np.testing.assert_allclose(dx, np.where(kept, dout / (1 - p), 0), rtol=rtol)
+    assert y.dtype == dx.dtype == dtype
+    assert p == 0 or (layer(x) != y).any()  # other coins each time
+    # The factor of what is kept is PyTorch's; its coins are others.
+    theirs = torch.nn.functional.dropout(torch.tensor(x), p).numpy()
+    ratio = theirs[theirs != 0] / x[theirs != 0]
+    np.testing.assert_allclose(ratio, 1 / (1 - p), rtol=1e-6)
+    layer.eval()
+    np.testing.assert_array_equal(layer(x), x)
+    np.testing.assert_array_equal(layer.backward(dout), dout)
+
+
+def test_dropout_takes_its_coins_from_its_generator_and_refuses():
+    x = np.ones((20, 5))
+    first, second = (
+        Dropout(0.5, generator=np.random.default_rng(seed)) for seed in (1, 1)
+    )
+    np.testing.assert_array_equal(first(x), second(x))
+    np.testing.assert_array_equal(copy.deepcopy(first)(x), first(x))
+    for p in (-0.1, 1.0, 2, np.nan):
+        refuse(lambda p=p: Dropout(p), ValueError, "p in [0, 1)")
+    refuse(lambda: Dropout()(np.ones((2, 3), int)), TypeError, "floating")
+
+
 def test_losses_equal_pytorch():
     rng = np.random.default_rng(4)
     for scale in (0.1, 5.0, 1000.0):
@@ -320,7 +358,8 @@ def test_losses_and_layers_change_no_argument():
     labels = np.array([0, 3, 1, 2, 2])
     for array in (x, dout, labels):
         array.flags.writeable = False
-    for layer in (Linear(4, 4), ReLU(), Sigmoid(), Tanh(), BatchNorm(4)):
+    everything = Linear(4, 4), ReLU(), Sigmoid(), Tanh(), BatchNorm(4), Dropout()
+    for layer in (*everything, Dropout().eval()):
         for result in (layer(x), layer.backward(dout)):
             assert not np.shares_memory(result, x)
             assert not np.shares_memory(result, dout)
@@ -330,7 +369,15 @@ def test_losses_and_layers_change_no_argument():
 
 @pytest.mark.parametrize(
     "layer",
-    [Linear(4, 3), Linear(4, 3, bias=False), ReLU(), Sigmoid(), Tanh(), BatchNorm(4)],
+    [
+        Linear(4, 3),
+        Linear(4, 3, bias=False),
+        ReLU(),
+        Sigmoid(),
+        Tanh(),
+        BatchNorm(4),
+        Dropout(),
+    ],
     ids=lambda layer: type(layer).__name__,
 )
 def test_backward_refuses_a_wrong_shape(layer):
@@ -352,6 +399,7 @@ def test_backward_refuses_a_wrong_shape(layer):
         Sigmoid(),
         Tanh(),
         BatchNorm(4),
+        Dropout(),
         Sequential(Linear(4, 4), ReLU()),
     ],
     ids=lambda layer: type(layer).__name__,

@@ -8,7 +8,7 @@ of a norm are gamma and beta.
 
 from bnlearn.layers.base import Layer, Residual, Sequential
 from bnlearn.layers.conv import AvgPool2d, Conv2d, Flatten
-from bnlearn.layers.dense import Linear, ReLU, Sigmoid, Tanh
+from bnlearn.layers.dense import Dropout, Linear, ReLU, Sigmoid, Tanh
 from bnlearn.layers.losses import cross_entropy, mean_squared_error
 from bnlearn.layers.networks import mlp
 from bnlearn.layers.norm import (
@@ -24,6 +24,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm",
     "Conv2d",
+    "Dropout",
     "Flatten",
     "GroupNorm",
     "InstanceNorm",

@@ -1,11 +1,12 @@
-"""Linear maps and activations."""
+"""Linear maps, activations, and dropout."""
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bnlearn.layers.base import Layer, affine_parameters, check_dout, check_float
+from bnlearn.seeds import rng
 
-__all__ = ["Linear", "ReLU", "Sigmoid", "Tanh"]
+__all__ = ["Dropout", "Linear", "ReLU", "Sigmoid", "Tanh"]
 
 
 class Linear(Layer):
@@ -114,3 +115,66 @@ class Tanh(Layer):
         """Multiply by 1 - y**2."""
         check_dout(self, dout, self._y.shape)
         return dout * (1 - self._y**2)
+
+
+class Dropout(Layer):
+    r"""Set each value to zero with probability p, in training mode only.
+
+    .. math::
+
+        y = \frac{k}{1 - p}\, x, \qquad
+        k = 0 \text{ with probability } p, \text{ else } 1
+
+    The division keeps the expectation of y at x. Evaluation returns x.
+
+    Parameters
+    ----------
+    p : float
+        From 0 to below 1.
+    generator : numpy.random.Generator, optional
+        Tosses the coins, one for each value; by default :func:`bnlearn.seeds.rng`.
+
+    Raises
+    ------
+    ValueError
+        If `p` is outside its range.
+
+    References
+    ----------
+    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov. Dropout: A
+    Simple Way to Prevent Neural Networks from Overfitting. JMLR 15, 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = Dropout(0.5, generator=np.random.default_rng(0))
+    >>> layer(np.ones((1, 4)))
+    array([[2., 0., 0., 0.]])
+    >>> layer.eval()(np.ones((1, 4)))
+    array([[1., 1., 1., 1.]])
+    """
+
+    def __init__(
+        self, p: float = 0.5, *, generator: np.random.Generator | None = None
+    ) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: expected p in [0, 1), got {p}")
+        self.p = p
+        self._generator = rng() if generator is None else generator
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Drop values in training mode; return x in evaluation."""
+        x = np.asarray(x)
+        check_float("Dropout", x)
+        if self.training:
+            kept = self._generator.random(x.shape) >= self.p
+            self._y = kept.astype(x.dtype) / x.dtype.type(1 - self.p)
+        else:
+            self._y = np.ones_like(x)
+        return x * self._y
+
+    def backward(self, dout: NDArray) -> NDArray:
+        """Pass the gradient of what was kept, with the same factor."""
+        check_dout(self, dout, self._y.shape)
+        return dout * self._y
