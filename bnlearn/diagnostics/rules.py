@@ -1,0 +1,527 @@
+"""What counts as a finding: the rules, and where their thresholds come from."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnlearn.diagnostics.reading import NormState, Reading
+from bnlearn.diagnostics.report import Finding
+from bnlearn.diagnostics.watch import Watch
+from bnlearn.exercises.definition import Section
+
+__all__ = ["KINDS", "Gap", "Seen", "find", "gap"]
+
+MODES = Section("05_inference_statistics", "A laboratory of train() and eval()")
+QUIET = Section("02_normalization", "What eps does to a quiet pixel")
+BEND = Section("03_identity_transform", "Where gamma could be merged")
+
+# Every kind of finding, with the advice and the section that explains it.
+KINDS: dict[str, tuple[str, Section]] = {
+    "data-not-finite": (
+        "Clean the data: one such value spoils the statistics of its whole batch.",
+        QUIET,
+    ),
+    "output-not-finite": (
+        "Look at the weights and the input of this layer; all that follows is spoilt.",
+        Section("02_normalization", "A network that will not start"),
+    ),
+    "broken-statistics": (
+        (
+            "Find the batch that did it, then measure again (update_bn): no average forgets "
+            "such a value."
+        ),
+        Section("05_inference_statistics", "Measuring again"),
+    ),
+    "broken-parameters": (
+        "Go back to weights from before the training diverged.",
+        Section("03_identity_transform", "Scale and shift"),
+    ),
+    "training-in-eval": (
+        "Call eval() on the whole network before it is used.",
+        MODES,
+    ),
+    "frozen": (
+        "Right if it is meant to be frozen; if not, call train() on the whole network.",
+        MODES,
+    ),
+    "half-frozen": (
+        "Call eval() on the layer after every train() of the network, too.",
+        MODES,
+    ),
+    "no-statistics": (
+        "Set track_running_stats=True, or use a norm that does not look at the batch.",
+        MODES,
+    ),
+    "never-updated": (
+        (
+            "Train in training mode, load the whole state dict, or measure them with "
+            "update_bn."
+        ),
+        Section(
+            "05_inference_statistics", "What is learned, what is kept, what is saved"
+        ),
+    ),
+    "count-lost": (
+        "Load num_batches_tracked with the statistics, or set a momentum.",
+        Section("05_inference_statistics", "Running averages"),
+    ),
+    "start-remains": (
+        "Train longer, choose a larger momentum, or measure again with update_bn.",
+        Section(
+            "05_inference_statistics", "How long it remembers, and how noisy it is"
+        ),
+    ),
+    "drift": (
+        (
+            "If these batches are like those of training, measure the statistics again "
+            "with update_bn; if they are not, that is the finding."
+        ),
+        Section("05_inference_statistics", "Measuring again"),
+    ),
+    "unmixed": (
+        "Shuffle, so that every batch is a small sample of all the data.",
+        Section("05_inference_statistics", "Batches that are not mixed"),
+    ),
+    "one-value": (
+        "Use larger batches, drop a last batch of one, or take a norm over other axes.",
+        MODES,
+    ),
+    "few-values": (
+        "Use larger batches, or a norm that averages over more values.",
+        Section("06_norm_variants", "Two examples are not enough"),
+    ),
+    "constant": (
+        "Find out why: the norm makes beta of it, whatever its value is.",
+        QUIET,
+    ),
+    "eps": (
+        "Scale up what comes in, or choose a smaller eps, if the channel matters.",
+        QUIET,
+    ),
+    "dead": (
+        "Try a smaller learning rate, and look at gamma and beta of the norm before it.",
+        BEND,
+    ),
+    "gamma": (
+        "Leave it if it was set so at the start; else look for too much weight decay.",
+        Section("03_identity_transform", "What training makes of them"),
+    ),
+    "bias": (
+        "Build the layer with bias=False: the norm's own beta does its job.",
+        Section("03_identity_transform", "The dead bias"),
+    ),
+    "momentum": (
+        "Set 0.1 for what Keras, Flax and ONNX call 0.9.",
+        Section("05_inference_statistics", "Two conventions for one word"),
+    ),
+    "not-called": (
+        "Call it in the forward pass, or remove it.",
+        Section("05_inference_statistics", "Running averages"),
+    ),
+}
+
+# Thresholds. On digits, healthy networks of four kinds after 60 to 400 steps stayed at
+# distances below 0.53, variance ratios from 0.6 to 2.1 (both together with at most 4.8
+# standard errors): see tests/test_diagnose.py, which repeats a part of it.
+FAR = 0.5  # running standard deviations between two means
+RATIO = 2.0  # between two variances
+SURE = 6.0  # standard errors
+SMALL_GAMMA = 1e-3
+FEW = 4  # values per channel: chapter 06 finds 2 to be too few
+CLOSED = 4.0  # standard deviations between a dead unit's input and the bend
+
+
+class Gap(NamedTuple):
+    """How far batches are from running statistics, one number per channel.
+
+    `mean` is in running standard deviations, `log_ratio` the logarithm of batch
+    variance / running variance; the others are their standard errors.
+    """
+
+    mean: NDArray
+    mean_error: NDArray
+    log_ratio: NDArray
+    log_ratio_error: NDArray
+
+
+class Seen(NamedTuple):
+    """All that the rules look at."""
+
+    training: bool
+    norms: list[NormState]
+    watch: Watch
+    dead_biases: dict[str, str]  # norm: the layer whose bias it removes
+
+
+def find(seen: Seen) -> Iterator[Finding]:
+    """Go through all the rules."""
+    if seen.watch.broken == "data":
+        yield _finding("data", "data-not-finite", "error", "Not all values are finite.")
+    elif seen.watch.broken is not None:
+        said = "Its output is the first that is not finite."
+        yield _finding(seen.watch.broken, "output-not-finite", "error", said)
+    for norm in seen.norms:
+        calls = _calls(seen.watch, norm.name)
+        for rule in ABOUT_LAYERS:
+            yield from rule(norm, seen, calls)
+        for name, readings in calls.items():
+            for rule in ABOUT_BATCHES:
+                yield from rule(name, norm, readings, seen)
+    yield from _unmixed(seen)
+    yield from _dead(seen)
+
+
+def gap(norm: NormState, readings: list[Reading]) -> Gap | None:
+    """Compare batches with running statistics; None where there is nothing to compare.
+
+    Both are estimates. An error comes from the scatter of single examples, which need
+    not be independent within an image or Gaussian; with several batches also from the
+    scatter of these, whichever is larger. That of the running statistics follows from
+    their momentum, as if training had used batches of this size.
+    """
+    if not norm.tracks or not readings or readings[0].means is None:
+        return None
+    if min(r.values for r in readings) < 2 or not _finite_statistics(norm):
+        return None
+    memory = 0.0 if norm.momentum is None else norm.momentum / (2 - norm.momentum)
+    root = np.sqrt(norm.running_var.astype(np.float64) + readings[0].eps)
+    mean, mean_error = _average([r.means for r in readings], memory)
+    var, var_error = _average([r.squares for r in readings], memory)
+    floor = var + readings[0].eps
+    return Gap(
+        (mean - norm.running_mean) / root,
+        mean_error / root,
+        np.log(floor / root**2),
+        var_error / floor,
+    )
+
+
+def _average(parts: list[NDArray], memory: float) -> tuple[NDArray, NDArray]:
+    """Average the parts of all examples; return the error of the difference, too."""
+    everything = np.concatenate(parts)
+    size, count = len(everything) / len(parts), len(parts)
+    one_batch = everything.var(axis=0, ddof=len(everything) > 1) / size
+    if count > 1:
+        scatter = np.var([part.mean(axis=0) for part in parts], axis=0, ddof=1)
+        one_batch = np.maximum(one_batch, scatter)
+    return everything.mean(axis=0), np.sqrt(one_batch * (1 / count + memory))
+
+
+def _finding(
+    layer: str,
+    kind: str,
+    severity: str,
+    message: str,
+    *,
+    advice: str | None = None,
+    channels: NDArray | None = None,
+    **numbers: float,
+) -> Finding:
+    usual, section = KINDS[kind]
+    chosen = () if channels is None else tuple(map(int, np.flatnonzero(channels)))
+    numbers = {key: float(value) for key, value in numbers.items()}
+    return Finding(
+        layer or "(model)",
+        kind,
+        severity,
+        message,
+        advice or usual,
+        section,
+        numbers,
+        chosen,
+    )
+
+
+def _calls(watch: Watch, name: str) -> dict[str, list[Reading]]:
+    """List the readings of a norm, apart for each time that a batch comes to it."""
+    return {
+        call: readings
+        for call, readings in watch.norms.items()
+        if call == name or call.startswith(f"{name} (call ")
+    }
+
+
+def _finite(*arrays: NDArray | None) -> bool:
+    return all(a is None or np.isfinite(a).all() for a in arrays)
+
+
+def _finite_statistics(norm: NormState) -> bool:
+    return _finite(norm.running_mean, norm.running_var) and norm.running_var.min() >= 0
+
+
+def _at_start(norm: NormState) -> bool:
+    return bool((norm.running_mean == 0).all() and (norm.running_var == 1).all())
+
+
+def _some(channels: NDArray, unit: str = "channel") -> str:
+    """Count channels, and name the first ones."""
+    chosen = np.flatnonzero(channels)
+    if channels.size == 1:
+        return f"The only {unit}"
+    first = ", ".join(map(str, chosen[:5])) + ", ..." * (len(chosen) > 5)
+    which = "all" if len(chosen) == channels.size else first
+    return f"{len(chosen)} of {channels.size} {unit}s ({which})"
+
+
+# Rules about a layer as it is --------------------------------------------------------
+
+
+def _mode(norm: NormState, seen: Seen, calls: dict) -> Iterator[Finding]:
+    """Name a mode that is not the network's."""
+    if norm.kind not in ("batch", "instance") or not norm.tracks:
+        return
+    if norm.training and not seen.training:
+        said = (
+            "In training mode in a network that is in evaluation mode: answers depend "
+            "on the neighbours, and every one of them moves the running statistics."
+        )
+        yield _finding(norm.name, "training-in-eval", "error", said)
+    elif not norm.training and seen.training:
+        said = "In evaluation mode in a network that is in training mode."
+        yield _finding(norm.name, "frozen", "warning", said)
+    elif norm.training and not norm.trainable:
+        said = "gamma and beta are not trained, but the running statistics still move."
+        yield _finding(norm.name, "half-frozen", "warning", said)
+
+
+def _statistics(norm: NormState, seen: Seen, calls: dict) -> Iterator[Finding]:
+    """Name running statistics that are missing, impossible, or those of a new layer."""
+    if norm.kind == "batch" and not norm.tracks:
+        said = "No running statistics: answers depend on the neighbours for ever."
+        yield _finding(norm.name, "no-statistics", "warning", said)
+    if not norm.tracks:
+        return
+    bad = ~np.isfinite(norm.running_mean) | ~np.isfinite(norm.running_var)
+    bad |= ~(norm.running_var >= 0)
+    if bad.any():
+        said = f"{_some(bad)}: running statistics not finite, or a negative variance."
+        yield _finding(norm.name, "broken-statistics", "error", said, channels=bad)
+    elif _at_start(norm):
+        said = "The running statistics are still those of a new layer, 0 and 1"
+        said += f" (num_batches_tracked is {norm.count})." if norm.count else "."
+        # Before the first step of a training they have to be.
+        severity = "note" if seen.training and not norm.count else "error"
+        yield _finding(norm.name, "never-updated", severity, said)
+    elif norm.count == 0 and norm.momentum is None and norm.kind == "batch":
+        said = (
+            "num_batches_tracked is 0 and momentum is None: the next batch in training "
+            "mode will replace all that the running statistics hold."
+        )
+        yield _finding(norm.name, "count-lost", "warning", said)
+
+
+def _momentum(norm: NormState, seen: Seen, calls: dict) -> Iterator[Finding]:
+    """Name a momentum that looks as if it came from another library."""
+    a = norm.momentum
+    if not norm.tracks or a is None or 0 < a < 0.5:
+        return
+    if 0.5 <= a <= 1:
+        batches = (2 - a) / a
+        said = (
+            f"momentum is {a:g}: it multiplies the new value here, so the running "
+            f"statistics are as good as {batches:.1f} batches."
+        )
+        yield _finding(norm.name, "momentum", "warning", said, batches=batches)
+    else:
+        said = f"momentum is {a:g}: running statistics do not follow the data that way."
+        yield _finding(norm.name, "momentum", "error", said)
+
+
+def _parameters(norm: NormState, seen: Seen, calls: dict) -> Iterator[Finding]:
+    """Name a gamma or beta that is not finite, or a gamma near zero."""
+    if not _finite(norm.weight, norm.bias):
+        said = "gamma or beta is not finite."
+        yield _finding(norm.name, "broken-parameters", "error", said)
+    elif norm.weight is not None:
+        small = np.abs(norm.weight.ravel()) < SMALL_GAMMA
+        # All zero is how some residual branches are meant to start.
+        severity = "note" if not norm.weight.any() else "warning"
+        if small.any():
+            largest = np.abs(norm.weight.ravel()[small]).max()
+            said = (
+                f"{_some(small)}: |gamma| is at most {largest:.0e}, which shuts it off."
+            )
+            yield _finding(
+                norm.name, "gamma", severity, said, channels=small, largest=largest
+            )
+
+
+def _bias(norm: NormState, seen: Seen, calls: dict) -> Iterator[Finding]:
+    """Name a bias that the norm subtracts again."""
+    if norm.name in seen.dead_biases:
+        layer = seen.dead_biases[norm.name]
+        said = (
+            f"The bias of layer {layer} comes straight to this norm and has no effect."
+        )
+        yield _finding(norm.name, "bias", "note", said)
+
+
+def _not_called(norm: NormState, seen: Seen, calls: dict) -> Iterator[Finding]:
+    """Name a norm that the forward pass leaves out."""
+    if not calls and seen.watch.stopped is None:
+        yield _finding(norm.name, "not-called", "note", "No batch came to this norm.")
+
+
+ABOUT_LAYERS: tuple[Callable, ...] = (
+    _mode,
+    _statistics,
+    _momentum,
+    _parameters,
+    _bias,
+    _not_called,
+)
+
+
+# Rules about what batches are like for a layer ---------------------------------------
+
+
+def _size(
+    name: str, norm: NormState, readings: list[Reading], seen: Seen
+) -> Iterator[Finding]:
+    """Name too few values for a mean and a variance."""
+    if norm.tracks and not norm.training and seen.training:
+        return  # it does not look at the batch
+    m = min(reading.values for reading in readings)
+    # In evaluation it matters if the layer uses the batch even there.
+    lenient = norm.tracks and not seen.training
+    what = "channel" if norm.kind in ("batch", "instance") else "group"
+    if m == 1:
+        said = f"One value per {what}: its mean is itself, and nothing is left of it."
+        severity = "note" if lenient else "error"
+        yield _finding(name, "one-value", severity, said, values=m)
+    elif m == 2 or (norm.kind == "batch" and m <= FEW):
+        noise = 1 / np.sqrt(m)
+        said = f"{m} values per {what}"
+        said += (
+            ": all that is left of them is which is larger."
+            if m == 2
+            else f": a mean of so few is off by {noise:.1f} standard deviations."
+        )
+        severity = "note" if lenient else "warning"
+        yield _finding(name, "few-values", severity, said, values=m, noise=noise)
+
+
+def _quiet(
+    name: str, norm: NormState, readings: list[Reading], seen: Seen
+) -> Iterator[Finding]:
+    """Name channels that are constant, or whose variance is smaller than eps."""
+    if _unusable(readings):
+        return
+    eps = readings[0].eps
+    var = np.concatenate([reading.var for reading in readings])
+    constant = np.concatenate([reading.constant for reading in readings])
+    # In at least half of the batches, or of the examples.
+    flat = constant.mean(axis=0) >= 0.5
+    small = ~flat & ((var <= eps).mean(axis=0) >= 0.5)
+    if readings[0].rectifier in seen.watch.rectifiers and norm.kind == "batch":
+        flat = flat & ~_closed(seen.watch.rectifiers[readings[0].rectifier])[1]
+    severity = "note" if readings[0].from_data else "warning"
+    unit = "channel" if norm.kind in ("batch", "instance") else "group"
+    if flat.any():
+        said = f"{_some(flat, unit)} constant in these batches."
+        yield _finding(name, "constant", severity, said, channels=flat)
+    if small.any():
+        left = float(np.sqrt(np.median(var[:, small] / (var[:, small] + eps))))
+        said = (
+            f"{_some(small, unit)}: variance at most eps = {eps:g}, so the standard "
+            f"deviation comes out as {left:.2f} instead of 1."
+        )
+        yield _finding(name, "eps", severity, said, channels=small, left=left)
+
+
+def _drift(
+    name: str, norm: NormState, readings: list[Reading], seen: Seen
+) -> Iterator[Finding]:
+    """Name running statistics that are not those of the batches."""
+    if not norm.tracks or _at_start(norm) or _unusable(readings):
+        return
+    found = gap(norm, readings)
+    if found is None:
+        return
+    var = np.concatenate([reading.var for reading in readings]).mean(axis=0)
+    away = np.abs(found.mean) > np.maximum(FAR, SURE * found.mean_error)
+    limit = np.maximum(np.log(RATIO), SURE * found.log_ratio_error)
+    larger, smaller = found.log_ratio > limit, found.log_ratio < -limit
+    # A feature that is rarely active looks quiet in a batch without it. So a variance
+    # that is too small counts if many channels have it, or if it is out of all reason.
+    if smaller.mean() < 0.25:
+        smaller &= (found.log_ratio < -np.log(20)) & (var > readings[0].eps)
+    far = away | larger | smaller
+    if not far.any():
+        return
+    mean, ratio = np.abs(found.mean).max(), np.exp(np.abs(found.log_ratio).max())
+    old = _weight_of_start(norm)
+    said = f"{_some(far)}: batch and running statistics differ beyond chance, means by "
+    said += f"up to {mean:.1f} running sd, variances by a factor of up to {ratio:.1f}."
+    kind = "drift"
+    if old > 0.05:
+        kind = "start-remains"
+        said += f" The starting values 0 and 1 still weigh {old:.0%} in them."
+    yield _finding(
+        name, kind, "warning", said, channels=far, mean=mean, ratio=ratio, start=old
+    )
+
+
+def _weight_of_start(norm: NormState) -> float:
+    """Tell how much of the running statistics is still the start."""
+    if norm.momentum is None or not norm.count or norm.kind == "instance":
+        return 0.0
+    return float((1 - norm.momentum) ** norm.count)
+
+
+def _unusable(readings: list[Reading]) -> bool:
+    """Say whether nothing can be learned about the spread of values."""
+    return not all(reading.finite and reading.values > 1 for reading in readings)
+
+
+ABOUT_BATCHES: tuple[Callable, ...] = (_size, _quiet, _drift)
+
+
+# Rules about the whole ---------------------------------------------------------------
+
+
+def _unmixed(seen: Seen) -> Iterator[Finding]:
+    """Name batches whose means differ more than chance allows, at the first batch norm."""
+    for norm in seen.norms:
+        readings = seen.watch.norms.get(norm.name, [])
+        if norm.kind != "batch" or len(readings) < 2 or _unusable(readings):
+            continue
+        parts = [reading.means for reading in readings]
+        if min(map(len, parts)) < 2:
+            return
+        size = np.mean([len(part) for part in parts])
+        within = np.mean([part.var(axis=0, ddof=1) for part in parts], axis=0) / size
+        between = np.var([part.mean(axis=0) for part in parts], axis=0, ddof=1)
+        ratio = between[within > 0] / within[within > 0]
+        if ratio.size and (factor := float(np.median(ratio))) > 6:
+            said = (
+                f"The means of the {len(parts)} batches scatter {np.sqrt(factor):.1f} "
+                "times as much as those of mixed batches would."
+            )
+            yield _finding(norm.name, "unmixed", "warning", said, factor=factor)
+        return
+
+
+def _dead(seen: Seen) -> Iterator[Finding]:
+    """Name rectifiers that are closed for every example, and by far."""
+    for name, summaries in seen.watch.rectifiers.items():
+        if not np.isfinite(summaries).all():
+            continue
+        dead, _ = _closed(summaries)
+        if dead.any():
+            said = f"{_some(dead)} dead: zero for every example, by a wide margin."
+            yield _finding(name, "dead", "warning", said, channels=dead)
+
+
+def _closed(summaries: list[NDArray]) -> tuple[NDArray, NDArray]:
+    """Tell which units are dead, and which were merely zero in these batches.
+
+    A unit that answers to few examples is zero in most batches and healthy. A dead one
+    is far from the bend: even an input of `CLOSED` standard deviations would not do.
+    """
+    mean, sd, largest = np.array(summaries).swapaxes(0, 1)
+    zero = (largest <= 0).all(axis=0)
+    far = (mean.mean(axis=0) + CLOSED * np.sqrt(np.mean(sd**2, axis=0))) < 0
+    return zero & far, zero
