@@ -107,7 +107,7 @@ def diagnose(
             _run(family, x, watch, i)
         norms = family.norms()
         biases = _dead_biases(family, batches[0], watch)
-        findings = list(find(Seen(family.training, norms, watch, biases)))
+        findings = find(Seen(family.training, norms, watch, biases))
         rows = tuple(_row(norm, watch) for norm in norms)
     order = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
     sizes = tuple(len(x) for x in batches)

@@ -121,12 +121,9 @@ def _listen(place: str, leaf: Layer, watch: Watch) -> None:
     def listening(x: NDArray) -> NDArray:
         rectifier = None
         if kind:
-            reading = watch.norm(_state(place, leaf), np.asarray(x))
-            if (
-                reading
-                and reading.values == 1
-                and getattr(leaf, "track_running_stats", False)
-            ):
+            state = _state(place, leaf)
+            reading = watch.norm(state, np.asarray(x))
+            if reading and reading.values == 1 and state.tracks:
                 leaf.training = False  # the rest of the network is of interest, too
         elif isinstance(leaf, ReLU):
             rectifier = watch.rectifier(place, x)
@@ -134,14 +131,11 @@ def _listen(place: str, leaf: Layer, watch: Watch) -> None:
         watch.output(place, y)
         if rectifier:
             watch.made(y, rectifier[0], "rectifier", rectifier[1])
-        elif isinstance(leaf, Linear):
-            watch.made(y, place, "affine" if _has_bias(leaf) else "map", axis=-1)
-        elif isinstance(leaf, Conv2d):
-            watch.made(y, place, "affine" if _has_bias(leaf) else "map", axis=1)
+        elif kind:
+            watch.made(y, place, "norm", -1 if kind in ("layer", "rms") else 1)
+        elif isinstance(leaf, Linear | Conv2d):
+            what = "affine" if "bias" in leaf.parameters() else "map"
+            watch.made(y, place, what, -1 if isinstance(leaf, Linear) else 1)
         return y
 
     leaf.forward = listening
-
-
-def _has_bias(leaf: Layer) -> bool:
-    return "bias" in leaf.parameters()

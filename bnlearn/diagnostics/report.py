@@ -135,9 +135,9 @@ class Report:
     def __str__(self) -> str:
         """Write two tables: the norms, and what was found."""
         lines = [self.headline(), ""] + (_aligned(self._rows()) if self.layers else [])
-        for finding in self.findings:
+        for layers, finding in self._grouped():
             said = f"{finding.message} {finding.advice} See {finding.section}."
-            start = f"{finding.severity:8} {finding.layer}: "
+            start = f"{finding.severity:8} {layers}: "
             lines += [
                 "",
                 *textwrap.wrap(start + said, WIDTH, subsequent_indent=" " * 9),
@@ -158,6 +158,15 @@ class Report:
             f"{', '.join(found) or 'nothing to report'}"
         )
 
+    def _grouped(self) -> list[tuple[str, Finding]]:
+        """Join what is said of several layers in the same words."""
+        groups: dict[tuple, list[Finding]] = {}
+        for f in self.findings:
+            groups.setdefault((f.severity, f.kind, f.message), []).append(f)
+        return [
+            (", ".join(f.layer for f in group), group[0]) for group in groups.values()
+        ]
+
     def _rows(self) -> list[tuple[str, ...]]:
         return [HEADER, *(layer.cells() for layer in self.layers)]
 
@@ -168,11 +177,12 @@ class Report:
             parts.append(_table(self._rows()))
         if self.findings:
             head = ("", "layer", "what was found", "what to do", "explained in")
+            groups = self._grouped()
             rows = [
-                (f.severity, f.layer, f.message, f.advice, str(f.section))
-                for f in self.findings
+                (f.severity, layers, f.message, f.advice, str(f.section))
+                for layers, f in groups
             ]
-            links = [f.section.address for f in self.findings]
+            links = [f.section.address for _, f in groups]
             parts.append(_table([head, *rows], links))
         return "\n".join(parts)
 

@@ -154,13 +154,9 @@ class _Listener(TorchFunctionMode):
         def before(module: nn.Module, inputs: tuple) -> None:
             self.inside.append(name)
             if kind and inputs:
-                x = _batched(module, inputs[0])
-                reading = self.watch.norm(_state(name, module), x)
-                if (
-                    reading
-                    and reading.values == 1
-                    and getattr(module, "track_running_stats", 0)
-                ):
+                state = _state(name, module)
+                reading = self.watch.norm(state, _batched(module, inputs[0]))
+                if reading and reading.values == 1 and state.tracks:
                     module.training = False  # the rest is of interest, too
 
         def after(module: nn.Module, inputs: tuple, y: object) -> None:
@@ -168,7 +164,10 @@ class _Listener(TorchFunctionMode):
             if not leaf or not isinstance(y, torch.Tensor):
                 return
             self.watch.output(name, y)
-            if isinstance(module, nn.Linear | _ConvNd):
+            if kind:
+                axis = -1 if kind in ("layer", "rms") else 1
+                self.watch.made(y, name, "norm", axis)
+            elif isinstance(module, nn.Linear | _ConvNd):
                 what = "map" if module.bias is None else "affine"
                 axis = -1 if isinstance(module, nn.Linear) else 1
                 self.watch.made(y, name, what, axis)

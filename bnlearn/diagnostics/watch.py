@@ -19,7 +19,8 @@ class Made(NamedTuple):
     """Who made an array that went through the network.
 
     `version` tells whether it was changed in place since, `axis` is the axis of its
-    channels, `what` is "affine", "rectifier" or "data".
+    channels, `what` is "affine", "norm", "rectifier", "data", or
+    "map" for an affine map without a bias.
     """
 
     reference: weakref.ref
@@ -46,9 +47,10 @@ class Watch:
     norms: dict[str, list[Reading]] = field(default_factory=dict)
     # Of each rectifier: what is given to each channel, batch by batch.
     rectifiers: dict[str, list[NDArray]] = field(default_factory=dict)
+    before: dict[str, str] = field(default_factory=dict)  # rectifier: norm before it
     biases: dict[str, str] = field(default_factory=dict)  # norm: layer before it
     broken: str | None = None  # who first made something that is not finite
-    stopped: str | None = None  # the norm that was last given one value per channel
+    stopped: str | None = None  # the last norm, if it cannot do with one value
     _made: dict[int, Made] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
 
@@ -86,7 +88,7 @@ class Watch:
                 self.biases[state.name] = maker.name
         name = self.called(state.name)
         self.norms.setdefault(name, []).append(reading)
-        self.stopped = name if reading.values == 1 else None
+        self.stopped = name if reading.values == 1 and not state.tracks else None
         return reading
 
     def rectifier(self, name: str, x: object) -> tuple[str, int]:
@@ -95,12 +97,15 @@ class Watch:
         # Channels are on axis 1, except behind a linear map of sequences.
         axis = maker.axis if maker is not None else (-1 if values.ndim == 3 else 1)
         name = self.called(name)
+        if maker is not None and maker.what == "norm":
+            self.before[name] = maker.name
         if values.ndim < 2 or not values.size:
             return name, axis
         rows = np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])
         rows = rows.astype(np.float64)
-        summary = np.array([rows.mean(axis=0), rows.std(axis=0), rows.max(axis=0)])
-        self.rectifiers.setdefault(name, []).append(summary)
+        count = np.full(rows.shape[1], len(rows))
+        summary = [count, rows.mean(axis=0), rows.std(axis=0), rows.max(axis=0)]
+        self.rectifiers.setdefault(name, []).append(np.array(summary))
         return name, axis
 
     def output(self, name: str, y: object) -> None:
