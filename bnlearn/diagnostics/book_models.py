@@ -66,8 +66,8 @@ class BookModel:
         x: NDArray,
         watch: Watch | None = None,
         shifts: dict[str, NDArray] | None = None,
-    ) -> list[NDArray]:
-        """Send a batch through a copy, and return what comes out.
+    ) -> list[tuple[NDArray, float]]:
+        """Send a batch through a copy; return what comes out, and its resolution.
 
         Parameters
         ----------
@@ -89,7 +89,8 @@ class BookModel:
         if watch is not None:
             watch.start(x)
         with self.random_state_kept():
-            return [np.asarray(twin(x))]
+            y = np.asarray(twin(x))
+        return [(y, float(np.finfo(y.dtype).eps))]
 
 
 def _kind(leaf: Layer) -> str | None:

@@ -188,6 +188,8 @@ def gap(norm: NormState, readings: list[Reading]) -> Gap | None:
         return None
     if min(r.values for r in readings) < 2 or not _finite_statistics(norm):
         return None
+    if sum(r.examples for r in readings) < FEW * 2:
+        return None  # their scatter says too little about chance
     memory = 0.0 if norm.momentum is None else norm.momentum / (2 - norm.momentum)
     root = np.sqrt(norm.running_var.astype(np.float64) + readings[0].eps)
     mean, mean_error = _average([r.means for r in readings], memory)
@@ -412,6 +414,8 @@ def _quiet(
     """Name channels that are constant, or whose variance is smaller than eps."""
     if _unusable(readings):
         return
+    if norm.kind == "batch" and sum(r.values for r in readings) < FEW:
+        return  # two or three values may be alike by chance
     eps = readings[0].eps
     var = np.concatenate([reading.var for reading in readings])
     constant = np.concatenate([reading.constant for reading in readings])

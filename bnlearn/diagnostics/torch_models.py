@@ -109,8 +109,10 @@ class TorchModel:
         x: torch.Tensor,
         watch: Watch | None = None,
         shifts: dict[str, NDArray] | None = None,
-    ) -> list[NDArray]:
-        """Send a batch through a copy, and return all tensors that come out.
+    ) -> list[tuple[NDArray, float]]:
+        """Send a batch through a copy; return the tensors that come out.
+
+        Each is followed by the resolution of the type it was computed in.
 
         Parameters
         ----------
@@ -137,7 +139,8 @@ class TorchModel:
                 listener.attach(name, module, kind)
             listener.watch.start(x)
             with listener:
-                return [_array(y) for y in _tensors(twin(x))]
+                outputs = [y for y in _tensors(twin(x)) if y.is_floating_point()]
+        return [(_array(y), torch.finfo(y.dtype).eps) for y in outputs]
 
 
 class _Listener(TorchFunctionMode):
