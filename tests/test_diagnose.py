@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from torch import nn
 
@@ -16,7 +17,7 @@ from bnlearn import diagnose
 from bnlearn.data import grouped_batches, load_digits
 from bnlearn.diagnostics import Finding, Report
 from bnlearn.diagnostics.reading import NormState, read
-from bnlearn.diagnostics.rules import KINDS, gap
+from bnlearn.diagnostics.rules import KINDS, _chance, gap
 from bnlearn.layers import (
     AvgPool2d,
     BatchNorm,
@@ -400,13 +401,24 @@ def test_start_that_is_not_forgotten(family):
     assert report.findings[0].numbers["start"] == pytest.approx(0.99**10)
 
 
-def test_small_batches_do_not_make_drift(healthy):
-    kinds = [
-        {finding.kind for finding in diagnose(healthy, X[i : i + 4])}
-        for i in range(0, 400, 4)
-    ]
-    assert all(kind == {"few-values"} for kind in kinds)
-    assert not any(diagnose(healthy, X[i : i + 5]).findings for i in range(0, 400, 5))
+@pytest.mark.parametrize("size", [2, 3, 4, 5, 8, 12, 16])
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("name", ["mlp", "conv"])
+def test_few_examples_make_no_false_alarm(name, size, count, settled):
+    net, split = settled[name], HEALTHY[name][1]
+    for draw in range(10):
+        rows = np.random.default_rng(draw).permutation(1297)[: size * count]
+        report = diagnose(net, np.split(split.x_train[rows], count))
+        expected = {"few-values"} if name == "mlp" and size <= 4 else set()
+        assert {finding.kind for finding in report} == expected, str(report)
+
+
+@pytest.fixture(scope="module")
+def settled():
+    return {
+        name: trained(HEALTHY[name][0](0), split=HEALTHY[name][1])
+        for name in ("mlp", "conv")
+    }
 
 
 def test_data_of_another_contrast_are_seen(healthy, family):
@@ -879,6 +891,13 @@ def test_errors_are_those_of_repetitions(count):
     assert typical / scatter < 1.5  # the running variance was taken as exact here
     if count == 1:
         assert typical / scatter > 0.9
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 30])
+def test_bound_of_chance(count):
+    # 4.5 standard deviations of a Gaussian; the approximation is good to some percent.
+    exact = scipy.stats.chi2.isf(scipy.stats.norm.sf(4.5), count - 1) / (count - 1)
+    np.testing.assert_allclose(_chance(count), exact, rtol=0.15)
 
 
 # What is shown -----------------------------------------------------------------------

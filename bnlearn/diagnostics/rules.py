@@ -132,6 +132,7 @@ SURE = 6.0  # standard errors, on top of that
 STEADY = 3.0  # sd / mean of squared deviations; 1.4 for Gaussian values
 SMALL_GAMMA = 1e-3
 FEW = 4  # values per channel: chapter 06 finds 2 to be too few
+EXAMPLES = 16  # that a comparison with running statistics takes
 ENOUGH = 32  # values, before a unit is called dead
 CLOSED = 4.0  # standard deviations between a dead unit's input and the bend
 SOME = 0.1  # share of units that may be dead without a warning
@@ -188,7 +189,8 @@ def gap(norm: NormState, readings: list[Reading]) -> Gap | None:
         return None
     if min(r.values for r in readings) < 2 or not _finite_statistics(norm):
         return None
-    if sum(r.examples for r in readings) < FEW * 2:
+    sizes = [r.examples for r in readings]
+    if sum(sizes) < EXAMPLES or min(sizes) < FEW:
         return None  # their scatter says too little about chance
     memory = 0.0 if norm.momentum is None else norm.momentum / (2 - norm.momentum)
     root = np.sqrt(norm.running_var.astype(np.float64) + readings[0].eps)
@@ -513,19 +515,29 @@ def _unmixed(seen: Seen) -> Iterator[Finding]:
         if norm.kind != "batch" or len(readings) < 2 or _unusable(readings):
             continue
         parts = [reading.means for reading in readings]
-        if min(map(len, parts)) < 2:
+        if min(map(len, parts)) < 2 * FEW:
             return
         size = np.mean([len(part) for part in parts])
         within = np.mean([part.var(axis=0, ddof=1) for part in parts], axis=0) / size
         between = np.var([part.mean(axis=0) for part in parts], axis=0, ddof=1)
         ratio = between[within > 0] / within[within > 0]
-        if ratio.size and (factor := float(np.median(ratio))) > 6:
+        if ratio.size and (factor := np.median(ratio)) > _chance(len(parts)):
             said = (
                 f"The means of the {len(parts)} batches scatter {np.sqrt(factor):.1f} "
                 "times as much as those of mixed batches would."
             )
             yield _finding(norm.name, "unmixed", "warning", said, factor=factor)
         return
+
+
+def _chance(batches: int) -> float:
+    """Bound the ratio of two estimates of a variance, the first from few batches.
+
+    That is a chi-squared number over its degrees of freedom, whose cube root is nearly
+    Gaussian (Wilson and Hilferty 1931); here 4.5 standard deviations above its mean.
+    """
+    unit = 2 / (9 * (batches - 1))
+    return (1 - unit + 4.5 * np.sqrt(unit)) ** 3
 
 
 def _dead(seen: Seen, found: list[Finding]) -> Iterator[Finding]:

@@ -131,8 +131,7 @@ class TorchModel:
                 if kind in ("batch", "instance") and not self.training:
                     module.train()
                 if shifts and name in shifts:
-                    shift = torch.as_tensor(shifts[name], device=module.bias.device)
-                    module.bias += shift.to(module.bias.dtype)
+                    module.bias += torch.as_tensor(shifts[name]).to(module.bias)
                 if isinstance(module, nn.SyncBatchNorm):
                     # Other processes do not take part, so none may be waited for.
                     module.forward = types.MethodType(_BatchNorm.forward, module)
