@@ -307,6 +307,16 @@ def variances_of_other_data(net):
 
 
 @fault(("4", "drift"))
+def variances_too_small(net):
+    net[4].running_var /= 6
+
+
+@fault(("4", "drift"))
+def one_variance_too_small(net):
+    net[4].running_var[3] /= 1000
+
+
+@fault(("4", "drift"))
 def one_wrong_mean(net):
     net[4].running_mean[3] += 4 * np.sqrt(net[4].running_var[3])
 
@@ -458,6 +468,28 @@ def test_eps_rules_in_the_other_norms(norm, family):
     assert named(diagnose(family(net), X[:64])) == {("1", "eps")}
 
 
+def test_one_example_is_enough_for_frozen_norms(healthy, family):
+    net = copy.deepcopy(healthy)
+    net[1].eval(), net[4].eval()
+    report = diagnose(family(net), X[:1])
+    assert named(report) == {("1", "frozen"), ("4", "frozen")}
+    report = diagnose(family(net.eval()), X[:1])
+    assert named(report) == {("1", "one-value"), ("4", "one-value")} and report.ok
+
+
+def test_units_that_were_zero_are_not_called_constant(family):
+    # Three units answer to no digit of this batch, though they are no more than quiet.
+    g = generator_of(0)
+    net = Sequential(Linear(64, 12, generator=g), ReLU(), BatchNorm(12))
+    x = X[:64]
+    linear = net[0]
+    for unit in (1, 4, 9):
+        linear.bias[unit] = -(x @ linear.weight[unit]).max() - 1e-3
+    for i in range(0, 1280, 64):
+        net(X[i : i + 64])
+    assert not {kind for _, kind in named(diagnose(family(net), x))} & {"constant"}
+
+
 def test_one_pixel_is_too_few_for_instance_norm(family):
     conv = Conv2d(1, 3, 8, bias=False, generator=generator_of(0))
     for tracks in (False, True):
@@ -554,6 +586,46 @@ def test_bias_changed_in_place_before_the_norm_lives():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(64, 20), nn.ReLU(inplace=True), nn.BatchNorm1d(20))
     assert not [f for f in diagnose(warmed(net), X[:64]) if f.kind == "bias"]
+
+
+class Drop(Tanh):
+    """Inverted dropout of a half, in training only."""
+
+    def forward(self, x):
+        keep = np.random.default_rng(len(x)).random(x.shape) < 0.5
+        return x * keep * 2 if self.training else x
+
+
+@pytest.mark.parametrize("kind", ["bnlearn", "torch"])
+def test_dropout_before_a_norm(kind):
+    # (v + mu^2) / p - mu^2 in training against v in evaluation (Li et al. 2019).
+    if kind == "bnlearn":
+        g = generator_of(0)
+        net = Sequential(Linear(64, 40, generator=g), Tanh(), Drop(), BatchNorm(40))
+        for rows in np.array_split(np.arange(1250), 50):
+            net(X[rows])
+    else:
+        torch.manual_seed(0)
+        linear = nn.Linear(64, 40)
+        nn.init.kaiming_normal_(linear.weight)
+        net = nn.Sequential(linear, nn.Tanh(), nn.Dropout(0.5), nn.BatchNorm1d(40))
+        warmed(net)
+    about = {f.kind for f in diagnose(net.train(), X[:256]) if f.layer == "3"}
+    assert about == set()
+    about = {f.kind for f in diagnose(net.eval(), X[:256]) if f.layer == "3"}
+    assert about == {"other-in-training"}
+
+
+def test_model_that_refuses_training_mode_is_still_looked_at():
+    class Picky(nn.Linear):
+        def forward(self, x):
+            if self.training:
+                raise RuntimeError("targets, please")
+            return super().forward(x)
+
+    net = nn.Sequential(Picky(64, 20, bias=False), nn.BatchNorm1d(20)).eval()
+    net[1].running_mean += 100
+    assert named(diagnose(net, X[:64])) == {("1", "drift")}
 
 
 def test_half_frozen():

@@ -6,6 +6,7 @@ batches run through copies of them, then rules are applied to what was seen.
 
 import itertools
 from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,7 +27,8 @@ def diagnose(
 
     A few batches run through copies of the network. Layer by layer it is then said:
     modes that do not fit together; running statistics that were never updated, are
-    impossible, lag, or are far from those of the batches; dead and constant channels;
+    impossible, lag, or are far from those of the batches, in both modes or in one (as
+    behind dropout); dead and constant channels;
     channels where eps rules; gamma near zero; a bias that the next norm removes; too
     few values per mean; batches that are not mixed; a momentum in the other convention.
 
@@ -76,7 +78,8 @@ def diagnose(
     are also seen if they are called as functions. Only ``nn`` norms and their
     subclasses count as norms. Whether a bias has no effect is not guessed: the
     biases in question are changed, and if no output moves, they have none. Random
-    generators of Python, NumPy and PyTorch are put back. Iterating over `data` is the
+    generators of Python, NumPy and PyTorch are put back. Hooks that the module has run
+    on the copies, too. Iterating over `data` is the
     one thing that shows: an iterator has moved on by the batches that were taken.
 
     Examples
@@ -107,7 +110,10 @@ def diagnose(
             _run(family, x, watch, i)
         norms = family.norms()
         biases = _dead_biases(family, batches[0], watch)
-        findings = find(Seen(family.training, norms, watch, biases))
+        seen = Seen(family.training, norms, watch, biases)
+        findings = find(seen)
+        if not family.training and any(f.kind == "drift" for f in findings):
+            findings = find(seen._replace(awake=_awake(family, batches)))
         rows = tuple(_row(norm, watch) for norm in norms)
     order = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
     sizes = tuple(len(x) for x in batches)
@@ -179,6 +185,16 @@ def _run(family: BookModel, x: object, watch: Watch, number: int) -> None:
                 f"{tuple(x.shape)}; the model is unchanged"
             )
             raise
+
+
+def _awake(family: BookModel, batches: list) -> Watch | None:
+    """Watch the batches in training mode; None if the model refuses them there."""
+    watch = family.watch()
+    with suppress(Exception):
+        for x in batches:
+            family.run(x, watch, awake=True)
+        return watch
+    return None
 
 
 def _dead_biases(family: BookModel, x: object, watch: Watch) -> dict[str, str]:

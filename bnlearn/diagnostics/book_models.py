@@ -66,6 +66,7 @@ class BookModel:
         x: NDArray,
         watch: Watch | None = None,
         shifts: dict[str, NDArray] | None = None,
+        awake: bool = False,
     ) -> list[tuple[NDArray, float]]:
         """Send a batch through a copy; return what comes out, and its resolution.
 
@@ -77,8 +78,12 @@ class BookModel:
             Listens.
         shifts : dict of ndarray, optional
             What to add to the biases of some layers first.
+        awake : bool
+            Whether to run everything in training mode.
         """
         twin = copy.deepcopy(self.model)
+        if awake:
+            twin.train()
         for place, leaf in twin.leaves():
             if not self.training and _kind(leaf) in ("batch", "instance"):
                 leaf.train()

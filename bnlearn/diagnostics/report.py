@@ -22,7 +22,7 @@ class Finding:
     layer : str
         Its place in the network; "data" for the batches themselves.
     kind : str
-        One of the keys of :data:`bnlearn.diagnostics.rules.KINDS`.
+        One of the keys of ``bnlearn.diagnostics.rules.KINDS``.
     severity : {"error", "warning", "note"}
         Certainly wrong; wrong unless it is meant; good to know.
     message : str

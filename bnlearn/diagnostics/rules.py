@@ -80,6 +80,10 @@ KINDS: dict[str, tuple[str, Section]] = {
         ),
         Section("05_inference_statistics", "Measuring again"),
     ),
+    "other-in-training": (
+        "Put dropout behind the last norm: measuring again does not repair this.",
+        MODES,
+    ),
     "unmixed": (
         "Shuffle, so that every batch is a small sample of all the data.",
         Section("05_inference_statistics", "Batches that are not mixed"),
@@ -158,6 +162,7 @@ class Seen(NamedTuple):
     norms: list[NormState]
     watch: Watch
     dead_biases: dict[str, str]  # norm: the layer whose bias it removes
+    awake: Watch | None = None  # the same batches in training mode, if that differs
 
 
 def find(seen: Seen) -> list[Finding]:
@@ -456,17 +461,24 @@ def _drift(
     far = _far_off(found, readings)
     if not far.any():
         return
-    mean, ratio = np.abs(found.mean).max(), np.exp(np.abs(found.log_ratio).max())
-    old = _weight_of_start(norm)
-    said = f"{_some(far)}: batch and running statistics differ beyond chance, means by "
-    said += f"up to {mean:.1f} running sd, variances by a factor of up to {ratio:.1f}."
-    kind = "drift"
-    if old > 0.05:
-        kind = "start-remains"
-        said += f" The starting values 0 and 1 still weigh {old:.0%} in them."
-    yield _finding(
-        name, kind, "warning", said, channels=far, mean=mean, ratio=ratio, start=old
+    mean, ratio = np.abs(found.mean[far]).max(), np.exp(np.abs(found.log_ratio[far]))
+    numbers = {"mean": mean, "ratio": ratio.max(), "start": _weight_of_start(norm)}
+    parts = [f"means by up to {mean:.1f} running standard deviations"] * bool(
+        mean > FAR
     )
+    if numbers["ratio"] > RATIO:
+        parts.append(f"variances by a factor of up to {numbers['ratio']:.1f}")
+    said = f"{_some(far)}: batch and running statistics differ beyond chance, "
+    said += f"{' and '.join(parts)}."
+    kind = "drift"
+    awake = seen.awake.norms.get(name) if seen.awake else None
+    if awake and (training := gap(norm, awake)) and not _far_off(training, awake).any():
+        kind = "other-in-training"
+        said += " In training mode they agree: what comes here is different then."
+    elif numbers["start"] > 0.05:
+        kind = "start-remains"
+        said += f" The starting values 0 and 1 still weigh {numbers['start']:.0%}."
+    yield _finding(name, kind, "warning", said, channels=far, **numbers)
 
 
 def _far_off(found: Gap, readings: list[Reading]) -> NDArray:

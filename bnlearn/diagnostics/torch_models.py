@@ -109,6 +109,7 @@ class TorchModel:
         x: torch.Tensor,
         watch: Watch | None = None,
         shifts: dict[str, NDArray] | None = None,
+        awake: bool = False,
     ) -> list[tuple[NDArray, float]]:
         """Send a batch through a copy; return the tensors that come out.
 
@@ -122,8 +123,12 @@ class TorchModel:
             Listens.
         shifts : dict of ndarray, optional
             What to add to the biases of some layers first.
+        awake : bool
+            Whether to run everything in training mode.
         """
         twin, x = _copied(self.model), x.clone()
+        if awake:
+            twin.train()
         listener = _Listener(watch or self.watch())
         with torch.no_grad(), self.random_state_kept():
             for name, module in twin.named_modules():
