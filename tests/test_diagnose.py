@@ -487,7 +487,20 @@ def test_units_that_were_zero_are_not_called_constant(family):
         linear.bias[unit] = -(x @ linear.weight[unit]).max() - 1e-3
     for i in range(0, 1280, 64):
         net(X[i : i + 64])
-    assert not {kind for _, kind in named(diagnose(family(net), x))} & {"constant"}
+    kinds = {kind for _, kind in named(diagnose(family(net), x))}
+    assert not kinds & {"constant", "dead"}
+
+
+@pytest.mark.parametrize("first", [(), (Flatten(),)])
+def test_pixels_that_are_rarely_inked_are_no_drift(first, family):
+    # Pixel 40 is blank in nearly all images, and so in the last batches of a training.
+    # Behind Flatten the norm cannot know that it is given data.
+    g = generator_of(0)
+    net = Sequential(*first, BatchNorm(64), Linear(64, 10, generator=g))
+    for seed in range(5):
+        net = trained(net, seed, steps=60)
+        for x in (X, DIGITS.x_test, X[:64]):
+            assert "drift" not in {f.kind for f in diagnose(family(net), x)}
 
 
 def test_one_pixel_is_too_few_for_instance_norm(family):

@@ -352,9 +352,8 @@ def _parameters(norm: NormState, seen: Seen, calls: dict) -> Iterator[Finding]:
         severity = "note" if not norm.weight.any() else "warning"
         if small.any():
             largest = np.abs(norm.weight.ravel()[small]).max()
-            said = (
-                f"{_some(small)}: |gamma| is at most {largest:.0g}, which shuts it off."
-            )
+            size = f"at most {largest:.0g}" if largest else "0"
+            said = f"{_some(small)}: |gamma| is {size}, which shuts out what comes in."
             yield _finding(
                 norm.name, "gamma", severity, said, channels=small, largest=largest
             )
@@ -495,10 +494,12 @@ def _far_off(found: Gap, readings: list[Reading]) -> NDArray:
     steady = squares.std(axis=0) < STEADY * squares.mean(axis=0)
     audible = np.concatenate([r.var for r in readings]).mean(axis=0) > readings[0].eps
     sparse = readings[0].from_data or readings[0].rectifier is not None
+    lively = steady & audible & (not sparse)
+    beyond = np.abs(log_ratio) > np.log(ALONE_RATIO)
     if larger.mean() < MANY:
-        larger &= steady & (log_ratio > np.log(ALONE_RATIO)) & (not sparse)
+        larger &= lively & beyond
     if smaller.mean() < MANY:
-        smaller &= audible & (log_ratio < -np.log(ALONE_RATIO)) & (not sparse)
+        smaller &= lively & beyond
     return (away & audible) | larger | smaller
 
 
