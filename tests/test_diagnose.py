@@ -402,6 +402,13 @@ def test_findings_give_channels_and_numbers(healthy, family):
     assert found["momentum"].numbers["batches"] == pytest.approx(1.1 / 0.9)
 
 
+def test_wrong_statistics_do_not_spoil_what_follows(healthy, family):
+    # In evaluation everything behind the norm is wrong, but only one norm is to blame.
+    net = copy.deepcopy(healthy).eval()
+    net[1].running_mean += 3 * np.sqrt(net[1].running_var)
+    assert named(diagnose(family(net), X[:64])) == {("1", "drift")}
+
+
 def test_start_that_is_not_forgotten(family):
     net = mlp_of(0, norm=lambda n: BatchNorm(n, momentum=0.01))
     for i in range(10):
@@ -670,11 +677,12 @@ def test_norm_that_is_called_twice():
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_synchronised_norms_need_no_other_process(mode):
-    # On a CPU such a layer refuses to train at all; with several processes it waits.
+def test_synchronised_norms_ask_no_other_process(mode, monkeypatch):
+    # With several processes their forward pass waits for all the others.
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(64, 20, bias=False), nn.BatchNorm1d(20), nn.ReLU())
     net = nn.SyncBatchNorm.convert_sync_batchnorm(warmed(net)).train(mode)
+    monkeypatch.setattr(nn.SyncBatchNorm, "forward", lambda *args: 1 / 0)
     report = diagnose(net, X[:64])
     assert len(report) == 0 and report.layers[0].type == "SyncBatchNorm"
 
@@ -800,6 +808,13 @@ def test_nothing_is_changed_in_ours(healthy, mode):
         else:
             diagnose(net, X[:64])
         assert everything(net) == before and surroundings() == outside
+
+
+def test_data_are_not_changed_by_a_network_that_does():
+    x = torch.rand(64, 20) - 0.5
+    before = x.clone()
+    diagnose(nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(20)), x)
+    assert torch.equal(x, before)
 
 
 def test_a_backward_pass_may_wait_meanwhile(healthy):
@@ -942,6 +957,15 @@ def test_readings_against_numpy():
         mean, var = reading.means.mean(axis=0), reading.squares.mean(axis=0)
         np.testing.assert_allclose(mean, layer.running_mean, rtol=1e-12)
         np.testing.assert_allclose(var, layer.running_var, rtol=1e-12)
+
+
+def test_rounding_is_constant_and_a_small_spread_is_not():
+    x = np.full((64, 2), 1000, np.float32)
+    x[::2] += np.spacing(np.float32(1000))
+    x[::2, 1] += 0.1
+    state = NormState(kind="batch", **NORM)
+    assert read(state, x).constant.tolist() == [[True, False]]
+    assert not read(state, x.astype(np.float64)).constant.any()
 
 
 @pytest.mark.parametrize("count", [1, 6])
