@@ -14,7 +14,7 @@ STANDARD = set(sys.stdlib_module_names)
 # Arrows point one way. Every module may import the standard library, NumPy and `seeds`.
 MAY_IMPORT = {
     "__version__": set(),
-    "__init__": {"core", "norms", "variants", "running"},
+    "__init__": {"core", "norms", "variants", "running", "diagnostics"},
     "seeds": set(),
     "checks": set(),
     "core": set(),
@@ -32,12 +32,16 @@ MAY_IMPORT = {
     "plots": {"norms", "staged"},
     "notebook": {"exercises"},
     "exercises": {"core", "gradcheck", "norms"},
+    "diagnostics": {"exercises", "layers"},
     "grading": {"exercises"},
     "workspace": set(),
     "cli": {"__version__", "exercises", "grading", "workspace"},
 }
 # What is heavier than NumPy, and whether it may be loaded along with the module.
-AT_TOP = {"plots": {"matplotlib", "cycler"}}
+AT_TOP = {
+    "plots": {"matplotlib", "cycler"},
+    "diagnostics": {"torch"},  # in torch_models.py alone
+}
 IN_FUNCTIONS = {
     "data": {"sklearn"},
     "train": {"tqdm"},
@@ -115,6 +119,17 @@ def test_only_progress_knows_the_folders_of_the_platform():
     assert users == ["progress.py"]
 
 
+def test_only_torch_models_knows_torch():
+    users = {
+        (path.name, at_top)
+        for path in MODULES
+        for name, at_top in imported(ast.parse(path.read_text(encoding="utf-8")))
+        if name.split(".")[0] == "torch"
+    }
+    # The other one loads it only for a model that comes from it.
+    assert users == {("torch_models.py", True), ("__init__.py", False)}
+
+
 def test_arrows_have_no_cycle():
     def reachable(part, seen):
         for other in MAY_IMPORT[part] - seen:
@@ -149,6 +164,7 @@ def test_planted_import_is_seen(part, source):
     [
         "bnlearn",
         "bnlearn.cli",
+        "bnlearn.diagnostics",
         "bnlearn.exercises",
         "bnlearn.exercises.quizzes.display",
     ],
