@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "shift": set(),
     "train": {"layers", "optim", "data"},
     "experiment": {"layers"},
+    "landscape": {"layers"},
     "gradcheck": set(),
     "plots": {"norms", "staged"},
     "notebook": {"exercises"},
