@@ -5,7 +5,7 @@ import pytest
 
 from bnlearn.data import load_digits
 from bnlearn.layers import BatchNorm, Sigmoid, mlp
-from bnlearn.optim import SGD
+from bnlearn.optim import SGD, Together
 from bnlearn.train import accuracy, train, update_bn
 
 
@@ -63,7 +63,7 @@ class Shaken(BatchNorm):
 
 
 @pytest.mark.parametrize(
-    ("strength", "low", "high"), [(0.5, 0.9, 1), (1, 0.9, 1), (8, 0, 0.8)]
+    ("strength", "low", "high"), [(0.5, 0.9, 1), (1, 0.9, 1), (8, 0, 0.5)]
 )
 def test_strength_of_the_shaking(strength, low, high):
     digits, rng = load_digits(), np.random.default_rng(0)
@@ -76,34 +76,25 @@ def test_strength_of_the_shaking(strength, low, high):
         layer.strength = 0.0
     update_bn(net, digits.x_train, batch_size=len(digits.x_train))
     score = accuracy(net, digits.x_test, digits.y_test)
-    print(score)
     assert low <= score <= high
 
 
-class Layerwise:
+def cancelling(net, depth):
     """An SGD for each layer, with a rate that cancels the explosion."""
-
-    def __init__(self, net, depth):
-        self.model, self.parts = net, []
-        for layer in range(1, depth + 2):
-            places = (3 * layer - 3, 3 * layer - 2)  # the matrix and its norm
-            own = tuple(
-                name for name in net.parameters() if int(name.split(".")[0]) in places
-            )
-            rate = 0.1 * 1.211 ** min(layer - depth, 0)
-            self.parts.append(SGD(net, rate, only=own))
-
-    def step(self):
-        for part in self.parts:
-            part.step()
+    parts = []
+    for layer in range(1, depth + 2):
+        places = (3 * layer - 3, 3 * layer - 2)  # the matrix and its norm
+        names = [n for n in net.parameters() if int(n.split(".")[0]) in places]
+        parts.append(SGD(net, 0.1 * 1.211 ** min(layer - depth, 0), only=tuple(names)))
+    return Together(*parts)
 
 
-def test_rates_that_cancel_the_explosion_do_not_help():
-    digits, rng = load_digits(), np.random.default_rng(0)
+@pytest.mark.parametrize("seed", range(3))
+def test_rates_that_cancel_the_explosion_do_not_help(seed):
+    digits, rng = load_digits(), np.random.default_rng(seed)
     net = mlp((64, *[32] * 40, 10), norm=True, generator=rng)
-    train(net, Layerwise(net, 40), digits.x_train, digits.y_train, steps=60,
+    train(net, cancelling(net, 40), digits.x_train, digits.y_train, steps=60,
           batch_size=64, generator=rng)  # fmt: skip
     update_bn(net, digits.x_train, batch_size=len(digits.x_train))
     score = accuracy(net, digits.x_test, digits.y_test)
-    print(score)
     assert score < 0.25
