@@ -501,8 +501,8 @@ MUTANTS = {
     # verdict
     "page not escaped": (
         verdict,
-        "html.escape(p)",
-        "p",
+        "html.escape(paragraph)\n",
+        "paragraph\n",
         [te.test_html_is_escaped],
     ),
     "seed not said": (
