@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bnlearn.layers import Layer, ReLU, Sigmoid, Tanh, cross_entropy
+from bnlearn.layers import BatchNorm, Layer, ReLU, Sigmoid, Tanh, cross_entropy
 
-__all__ = ["Trace", "Vitals", "sweep", "trace", "vitals"]
+__all__ = ["Trace", "Vitals", "shake", "sweep", "trace", "vitals"]
 
 # The slope of an activation, from its output, as a share of the largest slope.
 SLOPES = {
@@ -150,6 +150,40 @@ def vitals(model: Layer, x: NDArray, y: NDArray, before: dict[str, NDArray]) -> 
         flat = np.mean(kinds[kind](output) < FLAT)
         rows.append((output.std(), np.sqrt(np.mean(gradient**2)), flat, step))
     return Vitals(*np.array(rows).T)
+
+
+def shake(model: Layer, generator: np.random.Generator, strength: float) -> None:
+    """Give every batch norm of a network a new random scale and shift.
+
+    Called after each step of training it puts back, behind the norm, what the norm
+    takes away: the mean and the spread of every unit move from step to step. gamma
+    becomes exp(strength * z / 2) and beta strength * z', with standard normal numbers
+    z and z' for each unit, so that a strength of 0 gives 1 and 0.
+
+    Parameters
+    ----------
+    model : Layer
+        Changed in place; without a batch norm nothing happens.
+    generator : numpy.random.Generator
+        Draws the numbers.
+    strength : float
+        Typical shift, in units of the spread of what is normalised.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bnlearn.layers import BatchNorm
+    >>> layer = BatchNorm(2)
+    >>> shake(layer, np.random.default_rng(0), 1.5)
+    >>> layer.weight.round(2), layer.bias.round(2)
+    (array([1.1 , 0.91]), array([0.96, 0.16]))
+    """
+    for layer in model.walk():
+        if isinstance(layer, BatchNorm):
+            noise = strength * generator.standard_normal((2, layer.num_features))
+            new = {"weight": np.exp(noise[0] / 2), "bias": noise[1]}
+            for name, value in layer.parameters().items():
+                value[...] = new[name]
 
 
 def _listen(layer: Layer, name: str, found: Trace) -> None:

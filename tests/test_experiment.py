@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnlearn.experiment import Trace, sweep, trace, vitals
+from bnlearn.experiment import Trace, shake, sweep, trace, vitals
 from bnlearn.layers import (
     BatchNorm,
     Linear,
@@ -370,3 +370,31 @@ def test_vitals_refuses_other_networks():
     net = Sequential(Linear(4, 3), Linear(3, 2))
     with pytest.raises(ValueError, match="got 0 activations and 2 weights"):
         vitals(net, np.ones((5, 4)), np.zeros(5, int), net.state_dict())
+
+
+# Shaking -----------------------------------------------------------------------------
+
+
+def test_shaking_moves_what_batch_norms_put_out():
+    generator, norm = np.random.default_rng(0), BatchNorm(400)
+    model = Sequential(Linear(5, 400), Residual(norm, ReLU()), BatchNorm(3, bias=False))
+    before = model.state_dict()
+    shake(model, generator, 1.5)
+    after = model.state_dict()
+    moved = {name for name in after if not np.array_equal(before[name], after[name])}
+    assert moved == {"1.0.weight", "1.0.bias", "2.weight"}
+    np.testing.assert_allclose(norm.bias.std(), 1.5, rtol=0.1)
+    np.testing.assert_allclose(np.log(norm.weight).std(), 0.75, rtol=0.1)
+    assert abs(np.corrcoef(norm.bias, norm.weight)[0, 1]) < 0.2
+    once = norm.bias.copy()
+    shake(model, generator, 1.5)
+    assert np.abs(norm.bias - once).mean() > 1
+    shake(model, generator, 0.0)
+    assert (norm.weight == 1).all() and (norm.bias == 0).all()
+
+
+def test_shaking_without_a_batch_norm_does_nothing():
+    model = mlp((4, 3, 2), norm=False)
+    before = model.state_dict()
+    shake(model, np.random.default_rng(0), 1.5)
+    assert all(np.array_equal(before[k], v) for k, v in model.state_dict().items())
