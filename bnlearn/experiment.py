@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bnlearn.layers import BatchNorm, Layer, ReLU, Sigmoid, Tanh, cross_entropy
 
-__all__ = ["Trace", "Vitals", "shake", "sweep", "trace", "vitals"]
+__all__ = ["Shaken", "Trace", "Vitals", "sweep", "trace", "vitals"]
 
 # The slope of an activation, from its output, as a share of the largest slope.
 SLOPES = {
@@ -152,38 +152,57 @@ def vitals(model: Layer, x: NDArray, y: NDArray, before: dict[str, NDArray]) -> 
     return Vitals(*np.array(rows).T)
 
 
-def shake(model: Layer, generator: np.random.Generator, strength: float) -> None:
-    """Give every batch norm of a network a new random scale and shift.
+class Shaken(BatchNorm):
+    r"""Batch norm, and behind it a new random scale and shift at every call.
 
-    Called after each step of training it puts back, behind the norm, what the norm
-    takes away: the mean and the spread of every unit move from step to step. gamma
-    becomes exp(strength * z / 2) and beta strength * z', with standard normal numbers
-    z and z' for each unit, so that a strength of 0 gives 1 and 0.
+    .. math::
+
+        z = y\, e^{\sigma a / 2} + \sigma b
+
+    with the output y of the norm and standard Gaussian numbers a, b for each unit, which
+    are the same for all examples. It puts back what the norm takes away: the mean and
+    the spread of every unit move from call to call.
 
     Parameters
     ----------
-    model : Layer
-        Changed in place; without a batch norm nothing happens.
+    num_features : int
+        Number of units.
     generator : numpy.random.Generator
         Draws the numbers.
     strength : float
-        Typical shift, in units of the spread of what is normalised.
+        The sigma of the formula: the typical shift, in standard deviations of y where
+        gamma is 1. May be changed later; 0 is a plain batch norm.
+
+    References
+    ----------
+    In the spirit of S. Santurkar, D. Tsipras, A. Ilyas, A. Madry. How Does Batch
+    Normalization Help Optimization? NeurIPS 2018.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bnlearn.layers import BatchNorm
-    >>> layer = BatchNorm(2)
-    >>> shake(layer, np.random.default_rng(0), 1.5)
-    >>> layer.weight.round(2), layer.bias.round(2)
-    (array([1.1 , 0.91]), array([0.96, 0.16]))
+    >>> layer = Shaken(2, np.random.default_rng(0), strength=1.5)
+    >>> x = np.array([[1.0, 2.0], [3.0, 6.0]])
+    >>> layer(x).mean(axis=0).round(2), layer(x).mean(axis=0).round(2)
+    (array([0.96, 0.16]), array([1.96, 1.42]))
     """
-    for layer in model.walk():
-        if isinstance(layer, BatchNorm):
-            noise = strength * generator.standard_normal((2, layer.num_features))
-            new = {"weight": np.exp(noise[0] / 2), "bias": noise[1]}
-            for name, value in layer.parameters().items():
-                value[...] = new[name]
+
+    def __init__(
+        self, num_features: int, generator: np.random.Generator, strength: float
+    ) -> None:
+        super().__init__(num_features)
+        self.generator = generator
+        self.strength = strength
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Normalise, then scale and shift at random."""
+        noise = self.generator.standard_normal((2, self.num_features)) * self.strength
+        self._factor = np.exp(noise[0] / 2)
+        return super().forward(x) * self._factor + noise[1]
+
+    def backward(self, dout: NDArray) -> NDArray:
+        """Send the gradient back through the scale and the norm."""
+        return super().backward(dout * self._factor)
 
 
 def _listen(layer: Layer, name: str, found: Trace) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bnlearn.data import load_digits
-from bnlearn.layers import BatchNorm, Sigmoid, mlp
+from bnlearn.experiment import Shaken
+from bnlearn.layers import Sigmoid, mlp
 from bnlearn.optim import SGD, Together
 from bnlearn.train import accuracy, train, update_bn
 
@@ -44,22 +45,6 @@ def test_what_the_derivation_takes_from_cho_and_saul():
     found = np.mean(np.maximum(a, 0) * np.maximum(b, 0))
     np.testing.assert_allclose(found, j / 2, atol=4e-3)
     np.testing.assert_allclose(np.mean((a > 0) & (b > 0)), j_slope / 2, atol=4e-3)
-
-
-class Shaken(BatchNorm):
-    """As in the chapter."""
-
-    def __init__(self, units, generator, strength):
-        super().__init__(units)
-        self.generator, self.strength = generator, strength
-
-    def forward(self, x):
-        noise = self.strength * self.generator.standard_normal((2, self.num_features))
-        self.factor = np.exp(noise[0] / 2)
-        return super().forward(x) * self.factor + noise[1]
-
-    def backward(self, dout):
-        return super().backward(dout * self.factor)
 
 
 @pytest.mark.parametrize(

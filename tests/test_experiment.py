@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnlearn.experiment import Trace, shake, sweep, trace, vitals
+from bnlearn.experiment import Shaken, Trace, sweep, trace, vitals
 from bnlearn.layers import (
     BatchNorm,
     Linear,
@@ -372,29 +372,41 @@ def test_vitals_refuses_other_networks():
         vitals(net, np.ones((5, 4)), np.zeros(5, int), net.state_dict())
 
 
-# Shaking -----------------------------------------------------------------------------
+# Shaken
 
 
-def test_shaking_moves_what_batch_norms_put_out():
-    generator, norm = np.random.default_rng(0), BatchNorm(400)
-    model = Sequential(Linear(5, 400), Residual(norm, ReLU()), BatchNorm(3, bias=False))
-    before = model.state_dict()
-    shake(model, generator, 1.5)
-    after = model.state_dict()
-    moved = {name for name in after if not np.array_equal(before[name], after[name])}
-    assert moved == {"1.0.weight", "1.0.bias", "2.weight"}
-    np.testing.assert_allclose(norm.bias.std(), 1.5, rtol=0.1)
-    np.testing.assert_allclose(np.log(norm.weight).std(), 0.75, rtol=0.1)
-    assert abs(np.corrcoef(norm.bias, norm.weight)[0, 1]) < 0.2
-    once = norm.bias.copy()
-    shake(model, generator, 1.5)
-    assert np.abs(norm.bias - once).mean() > 1
-    shake(model, generator, 0.0)
-    assert (norm.weight == 1).all() and (norm.bias == 0).all()
+def test_shaken_moves_what_it_puts_out():
+    rng = np.random.default_rng(1)
+    layer = Shaken(400, np.random.default_rng(0), strength=1.5)
+    layer.weight[...], layer.bias[...] = rng.normal(size=(2, 400))
+    x = rng.normal(size=(9, 400))
+    plain = BatchNorm(400)
+    plain.load_state_dict(layer.state_dict())
+    y, first, second = plain(x), layer(x), layer(x)
+    slope = np.ptp(first, axis=0) / np.ptp(y, axis=0)
+    shift = first.mean(axis=0) - y.mean(axis=0) * slope
+    # The same for all examples of the batch:
+    np.testing.assert_allclose(first, y * slope + shift, atol=1e-9)
+    np.testing.assert_allclose(shift.std(), 1.5, rtol=0.1)
+    np.testing.assert_allclose(np.log(slope).std(), 0.75, rtol=0.1)
+    assert abs(np.corrcoef(shift, slope)[0, 1]) < 0.2
+    assert np.abs(second - first).mean() > 0.5  # new at every call
+    layer.strength = 0.0
+    np.testing.assert_array_equal(layer(x), y)
 
 
-def test_shaking_without_a_batch_norm_does_nothing():
-    model = mlp((4, 3, 2), norm=False)
-    before = model.state_dict()
-    shake(model, np.random.default_rng(0), 1.5)
-    assert all(np.array_equal(before[k], v) for k, v in model.state_dict().items())
+def test_gradient_through_shaken():
+    rng = np.random.default_rng(2)
+    x, dout, h = rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), 1e-6
+    direction = rng.normal(size=x.shape)
+
+    def fresh():
+        layer = Shaken(4, np.random.default_rng(3), strength=1.0)
+        layer.weight[...] = [1, -2, 0.5, 3]
+        return layer
+
+    layer = fresh()
+    layer(x)
+    found = np.sum(layer.backward(dout) * direction)
+    up, down = (np.sum(dout * fresh()(x + s * h * direction)) for s in (1, -1))
+    np.testing.assert_allclose(found, (up - down) / (2 * h), rtol=1e-6)
