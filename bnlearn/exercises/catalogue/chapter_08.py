@@ -87,9 +87,11 @@ RATES.mistake(
     {SQUARES: f"np.sqrt({SQUARES})"},
 )
 RATES.mistake(
-    "squared-twice",
-    "The square of the squared length divides here: one square is enough.",
+    "another-power",
+    "The length stands here in another power: its square is meant.",
     {SQUARES: f"{SQUARES} ** 2"},
+    {SQUARES: f"{SQUARES} ** 1.5"},
+    {SQUARES: f"{SQUARES} ** 0.25"},
     {"flat**2": "flat**4"},
 )
 RATES.mistake(
@@ -167,6 +169,9 @@ RATES.mistake(
     },
     {SQUARES: "(weight**2).sum(axis=1, keepdims=True)"},
     {SQUARES: "np.diag(weight @ weight.T)"},
+    {SQUARES: "np.array([np.dot(row, row) for row in weight])"},
+    {SQUARES: "np.einsum('ij,ij->i', weight, weight)"},
+    {SQUARES: "np.array([np.linalg.norm(row, 2) ** 2 for row in weight])"},
     {SQUARES: "np.linalg.norm(weight, axis=(1, 2)) ** 2"},
 )
 RATES.mistake(
@@ -186,6 +191,8 @@ RATES.mistake(
     "reshape-mixes",
     "The reshape mixes units: the weights of a unit are along the first axis.",
     {"weight.reshape(len(weight), -1)": "weight.reshape(-1, len(weight)).T"},
+    {"weight.reshape(len(weight), -1)": "weight.reshape(-1, weight.shape[-1])"},
+    {"weight.reshape(len(weight), -1)": "weight.reshape(-1, weight.shape[1])"},
 )
 RATES.mistake(
     "not-summed",
@@ -213,10 +220,10 @@ RATES.mistake(
     {f"lr / {SQUARES}": SQUARES},
 )
 RATES.mistake(
-    "rate-squared",
-    "The learning rate is squared: that belongs to how much the weights grow.",
+    "rate-in-another-power",
+    "The learning rate stands here in another power: it is to be divided as it is.",
     {"lr /": "lr**2 /"},
-    {f"lr / {SQUARES}": f"(lr / np.sqrt({SQUARES})) ** 4 / lr**2"},
+    {"lr /": "np.sqrt(lr) /"},
     {f"lr / {SQUARES}": f"(lr / {SQUARES}) ** 2"},
 )
 RATES.mistake(
@@ -232,6 +239,18 @@ RATES.mistake(
     *({SQUARES: f"(np.sqrt({SQUARES}) + 1e-{k}) ** 2"} for k in range(3, 10)),
     *({SQUARES: f"np.sqrt({SQUARES} + 1e-{k})"} for k in (5, 8)),
     {SQUARES: f"(1 + {SQUARES})"},
+    {SQUARES: f"(1 + np.sqrt({SQUARES})) ** 2"},
+    {SQUARES: f"(1 + np.sqrt({SQUARES}))"},
+    {SQUARES: f"np.maximum({SQUARES}, 1)"},
+)
+RATES.mistake(
+    "compared-with-others",
+    "The length is compared with those of other units: it counts by itself.",
+    {SQUARES: f"({SQUARES} / {SQUARES}.mean())"},
+    {SQUARES: f"({SQUARES} / {SQUARES}.sum())"},
+    {SQUARES: f"({SQUARES} / {SQUARES}.max())"},
+    {SQUARES: f"({SQUARES} / {SQUARES}.min())"},
+    {SQUARES: f"np.sqrt({SQUARES} / {SQUARES}.sum())"},
 )
 RATES.mistake(
     "rate-of-unit-length",
@@ -331,18 +350,26 @@ STEP.mistake(
     {NEW_U: "momentum * u + g", NEW_W: "w - lr * (new_u + decay * w)"},
     {NEW_U: "momentum * u + g", NEW_W: "(1 - decay) * w - lr * new_u"},
     {NEW_U: "momentum * u + g", NEW_W: "(1 - decay) * w - lr * (new_u + decay * w)"},
-)
-STEP.mistake(
-    "decay-after-step",
-    "The decay acts on the new weights, after the step: it is a part of the gradient.",
+    {NEW_U: "momentum * u + g", NEW_W: "w - lr * (new_u - decay * w)"},
+    {NEW_U: "momentum * u + g", NEW_W: "(1 + decay) * w - lr * new_u"},
+    {NEW_U: "momentum * u + g", NEW_W: "w - lr * (new_u + 2 * decay * w)"},
+    {NEW_U: "momentum * u + g", NEW_W: "decay * w - lr * new_u"},
+    {NEW_U: "momentum * u + g", NEW_W: "w - lr * (new_u + lr * decay * w)"},
     {NEW_U: "momentum * u + g", NEW_W: "(1 - lr * decay) * (w - lr * new_u)"},
     {NEW_U: "momentum * u + g", NEW_W: "(1 - decay) * (w - lr * new_u)"},
+    {NEW_U: "momentum * u + g", NEW_W: "(w - lr * new_u) / (1 + lr * decay)"},
+)
+STEP.mistake(
+    "decay-elsewhere",
+    "The decay is taken at other weights: it belongs to those that came.",
     {
         "    new_w = w - lr * new_u\n": "    new_w = w - lr * new_u\n"
         "    new_u = new_u + decay * new_w\n",
         NEW_U: "momentum * u + g",
     },
-    {NEW_U: "momentum * u + g", NEW_W: "(w - lr * new_u) / (1 + lr * decay)"},
+    {NEW_U: "momentum * u + g + decay * (w - lr * momentum * u)"},
+    {NEW_U: "momentum * u + g + decay * (w - lr * u)"},
+    {NEW_U: "momentum * u + g + decay * (w - lr * g)"},
 )
 STEP.mistake(
     "decay-not-in-step",
@@ -366,8 +393,6 @@ STEP.mistake(
     "decay-sign",
     "The decay has the wrong sign: it makes weights longer.",
     {"+ decay * w": "- decay * w"},
-    {NEW_U: "momentum * u + g", NEW_W: "w - lr * (new_u - decay * w)"},
-    {NEW_U: "momentum * u + g", NEW_W: "(1 + decay) * w - lr * new_u"},
 )
 STEP.mistake(
     "decay-of-something-else",
@@ -388,17 +413,41 @@ STEP.mistake(
     {"decay * w": "decay * w / 2"},
 )
 STEP.mistake(
-    "decay-shrinks-gradient",
-    "The decay shrinks the gradient: it belongs to the weights.",
+    "decay-on-something-else",
+    "The decay shrinks the gradient or the velocity: it belongs to the weights.",
     {"g + decay * w": "(1 - decay) * g"},
     {"g + decay * w": "decay * g"},
     {"g + decay * w": "(1 - decay) * g + decay * w"},
+    {NEW_U: "(1 - decay) * momentum * u + g"},
+    {NEW_U: "(1 - decay) * (momentum * u + g)"},
+    {NEW_U: "(1 - lr * decay) * (momentum * u + g)"},
+    {NEW_U: "(1 - lr * decay) * momentum * u + g"},
 )
 STEP.mistake(
     "rate-times-decay",
     "The learning rate comes in twice at the decay.",
     {"decay * w": "lr * decay * w"},
-    {NEW_U: "momentum * u + g", NEW_W: "w - lr * (new_u + lr * decay * w)"},
+)
+STEP.mistake(
+    "settings-swapped",
+    "Two of the three settings have changed places.",
+    {NEW_U: "decay * u + g + momentum * w"},
+    {"momentum * u": "lr * u", "lr * new_u": "momentum * new_u"},
+    {"decay * w": "lr * w", "lr * new_u": "decay * new_u"},
+)
+STEP.mistake(
+    "effective-rate",
+    "The rate is not to be divided by 1 - momentum: the velocity sees to that in time.",
+    {NEW_W: "w - lr / (1 - momentum) * new_u"},
+    {NEW_W: "w - lr * (1 - momentum) * new_u"},
+    {NEW_W: "w - lr / (1 + momentum) * new_u"},
+)
+STEP.mistake(
+    "length-kept",
+    "The weights get their old length back: that belongs to another experiment.",
+    {NEW_W: "(w - lr * new_u) * np.linalg.norm(w) / np.linalg.norm(w - lr * new_u)"},
+    {NEW_W: "(w - lr * new_u) / np.linalg.norm(w - lr * new_u)"},
+    heading=CHOOSE,
 )
 STEP.mistake(
     "averaged",
@@ -443,14 +492,12 @@ STEP.mistake(
     "The momentum moves the weights but is not stored: the velocity forgets its past.",
     {NEW_U: "g + decay * w", NEW_W: "w - lr * (new_u + momentum * u)"},
     {"return new_w, new_u": "return new_w, g + decay * w"},
-    {"return new_w, new_u": "return new_w, g.copy()"},
     {NEW_U: "g + decay * w", NEW_W: "w - lr * new_u - momentum * u"},
 )
 STEP.mistake(
     "velocity-not-updated",
     "The old velocity comes back, not the new one.",
     {"return new_w, new_u": "return new_w, u"},
-    {NEW_W: "w - lr * u", "return new_w, new_u": "return new_w, u"},
 )
 STEP.mistake(
     "rate-in-velocity",
@@ -603,6 +650,10 @@ STEADY.mistake(
     "The momentum stands on the wrong side of the fraction.",
     {TURN: "np.sqrt(2 * lr * decay * (1 + momentum))"},
     {FOURTH: "lr * at_one**2 * (1 - momentum) / (2 * decay)"},
+)
+STEADY.mistake(
+    "gradient-for-velocity",
+    "A step moves the weights by the velocity, which is longer than the gradient.",
     {FOURTH: "lr * at_one**2 * (1 + momentum) / (2 * decay)"},
     {TURN: "np.sqrt(2 * lr * decay * (1 - momentum))"},
 )
@@ -750,6 +801,7 @@ STEADY.mistake(
     "A bracket is missing: what comes after the stroke has to divide as a whole.",
     {FOURTH: "lr * at_one**2 / 2 * decay * (1 - momentum)"},
     {TURN: "np.sqrt(2 * lr * decay / 1 + momentum)"},
+    {"fourth**0.25": "fourth**1 / 4"},
     {FOURTH: "lr * at_one**2 / (2 * decay * 1 - momentum)"},
 )
 
@@ -772,20 +824,25 @@ def gradient_change(gradient, w, lr):
     Returns
     -------
     float
-        The length of the change over the length of the step.
+        The length of the change over the length of the step, which is not zero.
     """
     g = gradient(w)
     there = gradient(w - lr * g)
     return np.linalg.norm(there - g) / (lr * np.linalg.norm(g))
 
 
-def road_arguments(rng, x, rate=None):
-    """Draw the gradient of a smooth function that mixes all weights."""
+def road_arguments(rng, x, rate=None, sign=1):
+    """Draw the gradient of a smooth function that mixes all weights.
+
+    It bends upwards in all directions, and so the gradient becomes shorter on the way
+    down; with the other sign longer.
+    """
     mix = rng.standard_normal((x.size, x.size)) / np.sqrt(x.size)
     target = rng.standard_normal(x.size)
 
     def gradient(w):
-        return (mix.T @ (np.tanh(mix @ w.ravel()) + 0.5 * target)).reshape(w.shape)
+        slope = mix.T @ (np.tanh(mix @ w.ravel()) + 0.5 * target)
+        return sign * slope.reshape(w.shape)
 
     return gradient, x, float(rng.uniform(0.2, 0.45)) if rate is None else rate
 
@@ -794,6 +851,7 @@ CHANGED = "np.linalg.norm(there - g)"
 DISTANCE = "(lr * np.linalg.norm(g))"
 MEASURE = f"{CHANGED} / {DISTANCE}"
 THERE = "gradient(w - lr * g)"
+DIRECTIONS = "there / np.linalg.norm(there) - g / np.linalg.norm(g)"
 CHANGE = Exercise(
     identifier="gradient-change",
     title="How long a gradient keeps its word",
@@ -810,8 +868,9 @@ CHANGE = Exercise(
         Family("a vector", (6,)),
         Family("a matrix", (4, 3)),
         Family("kernels", (2, 3, 1, 4)),
-        Family("a small step", (3, 5), options={"rate": 0.004}, rtol=1e-6),
+        Family("a tiny step", (3, 5), options={"rate": 1e-4}),
         Family("a long step", (5, 2), options={"rate": 1.7}),
+        Family("down from a hill", (2, 5), options={"sign": -1}),
         Family("float32", (2, 4), dtype="f4"),
     ),
     arguments=road_arguments,
@@ -862,6 +921,8 @@ CHANGE.mistake(
     {CHANGED: "np.linalg.norm(there)"},
     {CHANGED: "np.linalg.norm(g)"},
     {MEASURE: "np.linalg.norm(there) / np.linalg.norm(g)"},
+    {MEASURE: "lr * np.linalg.norm(g) / np.linalg.norm(g)"},
+    {CHANGED: "np.linalg.norm(lr * g)"},
     {"there - g": "there + g"},
 )
 CHANGE.mistake(
@@ -869,6 +930,12 @@ CHANGE.mistake(
     "The gradient behind the step divides: the step was made with the one before it.",
     {DISTANCE: "(lr * np.linalg.norm(there))"},
     {DISTANCE: "np.linalg.norm(there)"},
+    {DISTANCE: "(lr * (np.linalg.norm(g) + np.linalg.norm(there)) / 2)"},
+    {DISTANCE: "(lr * (np.linalg.norm(g) + np.linalg.norm(there)))"},
+    {DISTANCE: "(lr * np.sqrt(np.linalg.norm(g) * np.linalg.norm(there)))"},
+    {DISTANCE: "(lr * max(np.linalg.norm(g), np.linalg.norm(there)))"},
+    {DISTANCE: "(lr * np.linalg.norm(there + g))"},
+    {DISTANCE: "(lr * np.linalg.norm(there + g) / 2)"},
 )
 CHANGE.mistake(
     "length-squared",
@@ -897,8 +964,8 @@ CHANGE.mistake(
     {CHANGED: "abs(np.sum((there - g) * g))"},
 )
 CHANGE.mistake(
-    "angle",
-    "An angle or a cosine comes back: the change has a length, too.",
+    "directions-only",
+    "Only directions are compared: the length of a gradient may change too.",
     {MEASURE: "np.sum(there * g) / np.linalg.norm(there) / np.linalg.norm(g)"},
     {
         MEASURE: "np.arccos("
@@ -909,6 +976,10 @@ CHANGE.mistake(
         " / np.linalg.norm(g)) / (lr * np.linalg.norm(g))"
     },
     {MEASURE: "1 - np.sum(there * g) / np.linalg.norm(there) / np.linalg.norm(g)"},
+    *(
+        {MEASURE: f"np.linalg.norm({DIRECTIONS}){behind}"}
+        for behind in ("", " / lr", " / (lr * np.linalg.norm(g))")
+    ),
 )
 CHANGE.mistake(
     "another-length",
@@ -971,6 +1042,26 @@ CHANGE.mistake(
     },
 )
 CHANGE.mistake(
+    "lengths-of-rows-added",
+    "The lengths of rows are added: all weights are one long vector.",
+    {
+        MEASURE: "np.sum(np.linalg.norm(there - g, axis=-1))"
+        " / (lr * np.sum(np.linalg.norm(g, axis=-1)))"
+    },
+    {
+        MEASURE: "np.sum(np.linalg.norm(there - g, axis=0))"
+        " / (lr * np.sum(np.linalg.norm(g, axis=0)))"
+    },
+    {
+        MEASURE: "np.sum(np.linalg.norm(there - g, axis=-1)"
+        " / (lr * np.linalg.norm(g, axis=-1)))"
+    },
+    {
+        MEASURE: "np.linalg.norm([np.linalg.norm(d) / (lr * np.linalg.norm(a))"
+        " for d, a in zip(there - g, g)])"
+    },
+)
+CHANGE.mistake(
     "step-of-length-one",
     "The gradient is divided by its length before the step: a plain step is meant.",
     {THERE: "gradient(w - lr * g / np.linalg.norm(g))", DISTANCE: "lr"},
@@ -990,6 +1081,24 @@ CHANGE.mistake(
     {THERE: "gradient(lr * g)"},
     {THERE: "gradient(-lr * g)"},
     {THERE: "gradient(g)"},
+    {"there - g": "there - gradient(w - lr * g - lr * there)"},
+    {
+        "there - g": "there - gradient(w - lr * g - lr * there)",
+        "norm(g)": "norm(there)",
+    },
+)
+CHANGE.mistake(
+    "rate-ignored",
+    "The learning rate is not the one that was given: how far one looks is a part of it.",
+    *({"lr *": f"1e-{k} *"} for k in range(2, 9)),
+    *({"w - lr *": f"w - 1e-{k} *"} for k in range(2, 9)),
+    {"lr *": "0.1 *"},
+)
+CHANGE.mistake(
+    "eps-added",
+    "Something is added to the length of the step, which is never zero.",
+    *({DISTANCE: f"(lr * np.linalg.norm(g) + 1e-{k})"} for k in range(3, 11)),
+    *({DISTANCE: f"(lr * (np.linalg.norm(g) + 1e-{k}))"} for k in range(3, 7)),
 )
 CHANGE.mistake(
     "both-directions",
@@ -1031,7 +1140,7 @@ CHANGE.mistake(
 def explosion_factor(values, slopes, weights, depth):
     """Predict how gradients grow in chains of layers with batch norm.
 
-    The mean of h(t) for a standard Gaussian t is the sum over i of weights[i] * h(t[i]).
+    The mean of h(t) for a standard Gaussian t is the sum of weights[i] * h(t[i]).
 
     Parameters
     ----------
@@ -1137,6 +1246,44 @@ CHI.mistake(
     {SLOPE: "(weights @ slopes) ** 2"},
     {SLOPE: "weights @ np.abs(slopes)"},
     {SLOPE: "np.sqrt(weights @ slopes**2)"},
+    {SLOPE: "weights @ (slopes * values)"},
+)
+CHI.mistake(
+    "averaged-over-activations",
+    "The averages are over the activations: they are over the points.",
+    {
+        MEAN: "values.mean(axis=1, keepdims=True)",
+        VAR: "values.var(axis=1)",
+        SLOPE: "(slopes**2).mean(axis=1)",
+    },
+    {
+        MEAN: "values.mean(axis=1, keepdims=True)",
+        VAR: "weights * values.var(axis=1)",
+        SLOPE: "weights * (slopes**2).mean(axis=1)",
+    },
+    {
+        MEAN: "(weights[:, None] * values).sum(axis=1, keepdims=True)",
+        VAR: "(weights[:, None] * (values - mean) ** 2).sum(axis=1)",
+        SLOPE: "(weights[:, None] * slopes**2).sum(axis=1)",
+    },
+)
+CHI.mistake(
+    "all-in-one",
+    "All activations together get one number: each has its own.",
+    {
+        MEAN: "np.average(values, weights=np.tile(weights[:, None], values.shape[1]))",
+        VAR: "np.sum(weights[:, None] * (values - mean) ** 2)",
+        SLOPE: "np.sum(weights[:, None] * slopes**2)",
+    },
+    {
+        MEAN: "np.sum(weights[:, None] * values)",
+        VAR: "np.sum(weights[:, None] * (values - mean) ** 2)",
+        SLOPE: "np.sum(weights[:, None] * slopes**2)",
+    },
+    {
+        VAR: "np.sum(weights[:, None] * (values - mean) ** 2)",
+        SLOPE: "np.sum(weights[:, None] * slopes**2)",
+    },
 )
 CHI.mistake(
     "slope-centred",
@@ -1157,7 +1304,21 @@ CHI.mistake(
     "spread-for-variance",
     "The spread divides where the variance belongs.",
     {"/ var": "/ np.sqrt(var)"},
+)
+CHI.mistake(
+    "absolute-deviations",
+    "The variance is an average of squares, not of absolute values.",
     {VAR: "weights @ np.abs(values - mean)"},
+    {VAR: "(weights @ np.abs(values - mean)) ** 2"},
+)
+CHI.mistake(
+    "slopes-not-used",
+    "The slopes that were given are not used.",
+    {SLOPE: "weights @ np.gradient(values, axis=0) ** 2"},
+    {SLOPE: "weights @ values**2"},
+    {SLOPE: "weights @ (values - mean) ** 2"},
+    {SLOPE: "1"},
+    {SLOPE: "0.5"},
 )
 CHI.mistake(
     "root-taken",
@@ -1175,6 +1336,7 @@ CHI.mistake(
     "unweighted",
     "The weights are left out: points far out count less.",
     {MEAN: "values.mean(axis=0)"},
+    {MEAN: "np.median(values, axis=0)"},
     {VAR: "((values - mean) ** 2).mean(axis=0)"},
     {SLOPE: "(slopes**2).mean(axis=0)"},
     {VAR: "values.var(axis=0)"},
@@ -1295,6 +1457,8 @@ CHI.mistake(
     {GROWTH: "np.sqrt(chi) * depth"},
     {GROWTH: "np.sqrt(chi * depth)"},
     {GROWTH: "1 + depth * (chi - 1)"},
+    {GROWTH: "1 + depth * chi"},
+    {GROWTH: "1 + depth * np.sqrt(chi)"},
     {GROWTH: "1 + depth * (np.sqrt(chi) - 1)"},
     {GROWTH: "np.sqrt(1 + depth * (chi - 1))"},
 )
@@ -1475,6 +1639,8 @@ STREAM.mistake(
     {SHARES: "return 1 / (2.0 + np.arange(len(gamma))),"},
     {FACTOR: "1 + chi / (1 + np.arange(len(gamma)))"},
     {FACTOR: "1 + chi / before"},
+    {FACTOR: "1 + chi * added / (1 + np.arange(len(gamma)))"},
+    {"added / before": "added / (2 + np.arange(len(gamma)))"},
 )
 STREAM.mistake(
     "earlier-branches-forgotten",
@@ -1536,6 +1702,39 @@ STREAM.mistake(
     {"chi * added / before": "added / (chi * before)"},
     {FACTOR: "1 + added / before", "np.sqrt(": "chi * np.sqrt("},
     {FACTOR: "1 + (chi * added / before) ** 2"},
+)
+STREAM.mistake(
+    "stream-normalised",
+    "Nothing divides the stream itself: the skip passes the gradient unchanged.",
+    {FACTOR: "(before + chi * added) / behind"},
+    {FACTOR: "(1 + chi * added) / behind"},
+    {FACTOR: "1 / behind + chi * added / behind"},
+    {FACTOR: "(1 + chi * added / before) / behind"},
+    {FACTOR: "(1 + chi * added) / before"},
+    {FACTOR: "1 / before + chi * added / before"},
+)
+STREAM.mistake(
+    "approximated",
+    "This is an approximation for many small shares: the product itself is asked for.",
+    {PRODUCT: "behind[-1] ** (chi / 2)"},
+    {PRODUCT: "behind[-1] ** chi"},
+    {PRODUCT: "np.exp(np.sum(chi * added / before) / 2)"},
+    {PRODUCT: "np.exp(np.sum(chi * added / before))"},
+    {PRODUCT: "len(gamma) ** (chi / 2)"},
+    {PRODUCT: "len(gamma) ** chi"},
+    {PRODUCT: "np.exp(np.sum(chi * added / behind) / 2)"},
+    {PRODUCT: "chi ** (np.sum(added / behind) / 2)"},
+    {PRODUCT: "chi ** np.sum(added / behind)"},
+)
+STREAM.mistake(
+    "gammas-multiplied",
+    "A branch adds to the variance, as much whatever came: it does not multiply it.",
+    {
+        BEHIND: "np.cumprod(1 + added)",
+        "behind - added": "np.concatenate([[1.0], behind[:-1]])",
+    },
+    {SHARES: "return added / np.cumprod(1 + added),"},
+    {BEHIND: "np.cumprod(1 + added)"},
 )
 STREAM.mistake(
     "lengths-added",
