@@ -24,7 +24,7 @@ def effective_rates(weight, lr):
     ----------
     weight : ndarray, shape (units, ...)
         weight[i] holds the incoming weights of unit i: a row of a matrix, or all
-        kernels of a channel, of shape (inputs, height, width). None is all zeros.
+        kernels of a channel, of shape (inputs, height, width). No unit is all zeros.
     lr : float
         The learning rate.
 
@@ -251,6 +251,8 @@ RATES.mistake(
     {SQUARES: f"({SQUARES} / {SQUARES}.max())"},
     {SQUARES: f"({SQUARES} / {SQUARES}.min())"},
     {SQUARES: f"np.sqrt({SQUARES} / {SQUARES}.sum())"},
+    {SQUARES: f"({SQUARES} / np.abs(flat).max() ** 2)"},
+    {SQUARES: f"({SQUARES} / np.abs(flat).max())"},
 )
 RATES.mistake(
     "rate-of-unit-length",
@@ -743,10 +745,11 @@ STEADY.mistake(
 )
 STEADY.mistake(
     "fourth-power-taken",
-    "The length is a fourth root, and here a power is taken.",
+    "The length is a fourth root: here another power is taken.",
     {"fourth**0.25": "fourth**4"},
     {"fourth**0.25": "fourth**2"},
     {"fourth**0.25": "fourth ** (1 / 3)"},
+    {"fourth**0.25": "fourth ** (1 // 4)"},
 )
 STEADY.mistake(
     "gradient-not-squared",
@@ -1036,6 +1039,10 @@ CHANGE.mistake(
         " / (lr * np.linalg.norm(g, axis=-1)))"
     },
     {"(there - g)": "(there - g, axis=1)", "norm(g)": "norm(g, axis=1)"},
+    {
+        MEASURE: "np.mean(np.linalg.norm(there - g, axis=1)"
+        " / (lr * np.linalg.norm(g, axis=1)))"
+    },
     {
         MEASURE: "np.mean(np.linalg.norm(there - g, axis=0)"
         " / (lr * np.linalg.norm(g, axis=0)))"
@@ -1384,6 +1391,7 @@ CHI.mistake(
         SLOPE: "((weights[:, None] * slopes) ** 2).sum(axis=0)",
     },
     {VAR: "(weights**2) @ (values - mean) ** 2", SLOPE: "(weights**2) @ slopes**2"},
+    {VAR: "(weights[:, None] * values).var(axis=0)"},
     {
         VAR: "(weights[:, None] * values).var(axis=0)",
         SLOPE: "((weights[:, None] * slopes) ** 2).mean(axis=0)",
@@ -1603,6 +1611,8 @@ STREAM.mistake(
         BEHIND: "np.cumsum(added)",
         "before = behind - added": "before = np.concatenate([[1.0], behind[:-1]])",
     },
+    {"behind - added": "np.concatenate([added[:1], behind[:-1]])"},
+    {"added / before": "added / np.cumsum(added)"},
 )
 STREAM.mistake(
     "gamma-not-squared",
@@ -1615,6 +1625,8 @@ STREAM.mistake(
     {SHARES: "return np.abs(gamma) / (1 + np.cumsum(np.abs(gamma))),"},
     {SHARES: "return gamma / (1 + np.cumsum(gamma)),"},
     {SHARES: "return gamma / behind,"},
+    {BEHIND: "1 + np.cumsum(np.abs(gamma))", "- added": "- np.abs(gamma)"},
+    {BEHIND: "1 + np.cumsum(gamma)", "- added": "- gamma"},
 )
 STREAM.mistake(
     "spreads-added",
