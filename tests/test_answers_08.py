@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bnlearn.data import load_digits
+from bnlearn.exercises.catalogue.chapter_08 import residual_stream
 from bnlearn.experiment import Shaken
-from bnlearn.layers import Sigmoid, mlp
+from bnlearn.layers import BatchNorm, Linear, ReLU, Residual, Sigmoid, mlp
 from bnlearn.optim import SGD, Together
 from bnlearn.train import accuracy, train, update_bn
 
@@ -45,6 +46,35 @@ def test_what_the_derivation_takes_from_cho_and_saul():
     found = np.mean(np.maximum(a, 0) * np.maximum(b, 0))
     np.testing.assert_allclose(found, j / 2, atol=4e-3)
     np.testing.assert_allclose(np.mean((a > 0) & (b > 0)), j_slope / 2, atol=4e-3)
+
+
+def test_predictions_of_the_exercise_on_residual_streams():
+    # Wide and with a large batch; 6 seeds, whose mean is within a few per cent.
+    width, m, chi = 300, 256, np.pi / (np.pi - 1)
+    gamma = np.array([0.3, 1.5, 0.7, 2.0, 0.5, 1.0, 0.2, 1.2])
+    expected, predicted = residual_stream(gamma, chi)
+    found, growth = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        h, shares, blocks = rng.standard_normal((m, width)), [], []
+        for scale in gamma:
+            norm = BatchNorm(width)
+            norm.weight[...] = scale
+            blocks.append(Residual(ReLU(), Linear(width, width, generator=rng), norm))
+            before, h = h, blocks[-1](h)
+            shares.append((h - before).var(axis=0).mean() / h.var(axis=0).mean())
+        start = dout = rng.standard_normal((m, width))
+        for block in blocks[::-1]:
+            dout = block.backward(dout)
+        found.append(shares)
+        growth.append(np.linalg.norm(dout) / np.linalg.norm(start))
+    np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.05)
+    np.testing.assert_allclose(np.mean(growth), predicted, rtol=0.03)
+    # gamma 1 everywhere: the two formulas of the chapter
+    shares, growth = residual_stream(np.ones(40), chi)
+    blocks = np.arange(1, 41)
+    np.testing.assert_allclose(shares, 1 / (blocks + 1))
+    np.testing.assert_allclose(growth, np.sqrt(np.prod(1 + chi / blocks)))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from bnlearn.layers import (
     LayerNorm,
     Linear,
     ReLU,
+    Residual,
     RMSNorm,
     Sequential,
     cross_entropy,
@@ -51,6 +52,10 @@ IN_THE_CHAPTER = {
     "one-class-a-batch": "assert min(inside) > 0.7 and max(alone) < 0.3",
     "quarter-contrast": 'assert at["running"].max() < min(at["no norm"].min()',
     "no-cure": "game[:, 1:4].max() < best + 0.05",
+    "shaken": "assert shaken[:, 1].min() > max(plain[:, 1].max(), 50 * normed",
+    "smoothest-road": "assert (sigmoid[0].max(axis=0) < 0.7 * relu[1].min(axis=0)).all()",
+    "set-back": "assert normed.min() > 0.85 and plain[2:].max() < 0.5 and kept[3:].max()",
+    "forty-layers": "assert np.median(relu) + 0.05 < np.median(tanh) < np.median(sigm",
 }
 
 
@@ -787,6 +792,123 @@ def _(said):
     dx = norms.group_norm_backward(dy[..., None], cache)[0]
     left["group"] = np.abs(dx.reshape(4, 3, 10).sum(axis=2)).max()
     assert max(left["layer"], left["group"]) < 1e-12 and left["rms"] > 0.1
+
+
+# Chapter 08 ---------------------------------------------------------------------------
+
+
+def normed_gradient(w, seed=0):
+    """Loss and gradient of weights in front of a batch norm."""
+    x, dout = random(12, w.shape[1], seed=seed), random(12, len(w), seed=seed + 1)
+    y, cache = batch_norm_forward(x @ w.T, eps=1e-14)
+    return np.sum(np.tanh(y) * dout), (
+        batch_norm_backward((1 - np.tanh(y) ** 2) * dout, cache)[0].T @ x
+    )
+
+
+@computes("three-times-as-long")
+def _(said):
+    w = random(3, 5)
+    (loss, g), (same, short) = normed_gradient(w), normed_gradient(3 * w)
+    assert loss == pytest.approx(same, rel=1e-9) and "3 times shorter" in said
+    np.testing.assert_allclose(g, 3 * short, rtol=1e-9)
+    turns = [np.linalg.norm(a) / np.linalg.norm(b) for a, b in ((g, w), (short, 3 * w))]
+    assert turns[0] == pytest.approx(9 * turns[1])
+
+
+@computes("twelve-and-five")
+def _(said):
+    w = random(3, 5)
+    w *= 12 / np.linalg.norm(w)
+    _, g = normed_gradient(w)
+    after = np.linalg.norm(w - 5 * g / np.linalg.norm(g))
+    assert after == pytest.approx(13) and said.startswith("13 ")
+
+
+@computes("four-times-the-rate")
+def _(said):
+    def walk(eta, lam, rho, steps=4000):
+        g = np.random.default_rng(0)
+        w, u, found = g.standard_normal(60) / 8, 0.0, []
+        for _ in range(steps):
+            noise = g.standard_normal(60)
+            noise -= w * (w @ noise) / (w @ w)
+            u = rho * u + noise / np.linalg.norm(noise) / np.linalg.norm(w) + lam * w
+            new = w - eta * u
+            cosine = w @ new / np.linalg.norm(w) / np.linalg.norm(new)
+            found.append((np.arccos(cosine), np.linalg.norm(new)))
+            w = new
+        return np.mean(found[steps // 2 :], axis=0)
+
+    turn, length = walk(0.2, 0.1, 0.5) / walk(0.05, 0.1, 0.5)
+    assert said.startswith("2 ")
+    np.testing.assert_allclose(turn, 2, rtol=0.03)
+    np.testing.assert_allclose(length, 4**0.25, rtol=0.05)
+    wrong = wrong_text("four-times-the-rate")
+    assert f"{4**0.25:.2f}" == "1.41" and wrong.count("1.41") == 2
+
+
+@computes("what-decay-does")
+def _(said):
+    net = mlp((6, 5, 4, 3), norm=True, generator=np.random.default_rng(0))
+    x = random(9, 6)
+    before = net(x)
+    gammas = [net[i].weight.copy() for i in (1, 4)]
+    for i in (0, 3):
+        net[i].weight *= 0.5
+    np.testing.assert_allclose(net(x), before, rtol=0, atol=1e-3)  # eps is 1e-5
+    assert all((net[i].weight == g).all() for i, g in zip((1, 4), gammas, strict=True))
+
+
+@computes("degrees-1-and-3")
+def _(said):
+    t, weights = np.polynomial.hermite_e.hermegauss(20)
+    weights /= weights.sum()
+    values = t + (t**3 - 3 * t) / np.sqrt(6)
+    slopes = 1 + (3 * t**2 - 3) / np.sqrt(6)
+    np.testing.assert_allclose(weights @ values**2, 2)
+    chi = weights @ slopes**2 / (weights @ values**2 - (weights @ values) ** 2)
+    assert said.startswith(f"{chi:.0f} ") and chi == pytest.approx((1 + 3) / 2)
+    wrong = wrong_text("degrees-1-and-3")
+    assert f"{np.sqrt(chi):.2f}" in wrong and (1 + 9) / 2 == 5 and "5, with" in wrong
+
+
+def blocks(depth, width, generator, gamma=None):
+    """Residual blocks of the chapter, with norms if there are gammas."""
+    made = []
+    for l in range(depth):
+        branch = [ReLU(), Linear(width, width, generator=generator)]
+        if gamma is not None:
+            branch.append(BatchNorm(width))
+            branch[-1].weight[...] = gamma[l]
+        made.append(Residual(*branch))
+    return Sequential(*made)
+
+
+@computes("branch-without-norm")
+def _(said):
+    h, ratios, sizes = random(64, 600), [], []
+    net = blocks(12, 600, np.random.default_rng(1))
+    for block in net.layers:
+        before, h = h, block(h)
+        ratios.append(np.sum((h - before) ** 2) / np.sum(before**2))
+        sizes.append(np.sum(h**2) / np.sum(before**2))
+    assert "as large as its stream" in said and "doubles the square" in said
+    # Each within some per cent, as the weights are random.
+    np.testing.assert_allclose(ratios, 1, rtol=0.25)
+    np.testing.assert_allclose([np.mean(ratios), np.mean(sizes) - 1], 1, rtol=0.06)
+    dout = random(64, 600, seed=2)
+    grown = np.sum(net.backward(dout) ** 2) / np.sum(dout**2)
+    np.testing.assert_allclose(grown ** (1 / 12), 2, rtol=0.05)
+
+
+@computes("gamma-at-zero")
+def _(said):
+    net = blocks(5, 30, np.random.default_rng(1), gamma=np.zeros(5))
+    x, dout = random(16, 30), random(16, 30, seed=2)
+    np.testing.assert_array_equal(net(x), x)
+    np.testing.assert_array_equal(net.backward(dout), dout)
+    assert said.startswith("Not at all")
 
 
 def test_every_quiz_is_looked_at():
