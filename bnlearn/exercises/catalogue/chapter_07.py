@@ -81,7 +81,7 @@ UPDATE = Exercise(
     families=(
         Family("three layers", (3, 4, 5)),
         Family("two layers", (2, 5, 3)),
-        Family("layers of very different size", (4, 3, 6), options={"sizes": 1.5}),
+        Family("layers of very different size", (4, 3, 6), options={"sizes": 1.0}),
         Family("steps larger than the weights", (5, 2, 3), options={"share": 8.0}),
         Family("float32", (3, 6, 4), dtype="f4"),
     ),
@@ -128,6 +128,18 @@ UPDATE.mistake(
     both("({}**2).mean(axis=(1, 2))"),
 )
 UPDATE.mistake(
+    "root-twice",
+    "There is one root too many.",
+    {RATIO: "np.sqrt(step / length)"},
+    {STEP: f"np.sqrt({STEP})"},
+    {LENGTH: f"np.sqrt({LENGTH})"},
+)
+UPDATE.mistake(
+    "eps-added",
+    "A small number is added to the length, and shows where the weights are small.",
+    *({LENGTH: f"{LENGTH} + 1e-{k}"} for k in (2, 3, 4, 5, 6)),
+)
+UPDATE.mistake(
     "element-ratios",
     "Every weight is divided by itself: asked for is one length divided by another.",
     {RATIO: "np.abs((after - before) / before).mean(axis=(1, 2))"},
@@ -140,6 +152,9 @@ UPDATE.mistake(
     {RATIO: "np.abs((after - before) / before)"},
     {RATIO: "(after - before) / before"},
     {RATIO: "np.median(np.abs((after - before) / before), axis=(1, 2))"},
+    {RATIO: "np.abs((after - before) / (before + 1e-8)).mean(axis=(1, 2))"},
+    {RATIO: "np.sqrt((((after - before) / (before + 1e-8)) ** 2).mean(axis=(1, 2)))"},
+    {RATIO: "(np.abs(after - before) / (np.abs(before) + 1e-8)).mean(axis=(1, 2))"},
 )
 UPDATE.mistake(
     "absolute-values",
@@ -370,6 +385,8 @@ ONCE.mistake(
     {TEST_LINE: f"{OF_TEST}{GUARD_LINE}{TEST_LINE}"},
     {Z_TEST: "(x_test - x_test.mean(axis=0)) / sd"},
     {Z_TEST: "(x_test - mean) / x_test.std(axis=0)"},
+    {Z_TEST: "(x_test - mean) / x_test.std(axis=0, ddof=1)"},
+    {TEST_LINE: OF_TEST.replace("std(axis=0)", "std(axis=0, ddof=1)") + TEST_LINE},
     {Z_TEST: Z_TEST.replace("sd", GUARD).replace("sd", "x_test.std(axis=0)")},
     heading=WRONG,
 )
@@ -825,6 +842,9 @@ DROPOUT.mistake(
     {"kept * dout": "(kept * x > 0) * dout"},
     {"kept * dout": "(kept * x > 0) * dout / (1 - p)"},
     {"kept * dout": "(x > 0) * dout"},
+    {"dout.copy()": "(x > 0) * dout"},
+    {"kept * dout": "(kept * x > 0) * dout", "dout.copy()": "(x > 0) * dout"},
+    {"kept * dout": "(kept * x > 0) * kept * dout", "dout.copy()": "(x > 0) * dout"},
 )
 DROPOUT.mistake(
     "gradient-times-value",
@@ -833,6 +853,9 @@ DROPOUT.mistake(
     {"kept * dout": "(coins >= p) * x * dout"},
     {"kept * dout": "kept**2 * x * dout"},
     {"kept * dout": "x * dout"},
+    {"dout.copy()": "x * dout"},
+    {"kept * dout": "kept * x * dout", "dout.copy()": "x * dout"},
+    {"kept * dout": "(coins >= p) * x * dout", "dout.copy()": "x * dout"},
 )
 DROPOUT.mistake(
     "gradient-without-upstream",
@@ -893,13 +916,15 @@ def gradient_in_parts(x, dout, sizes, eps):
 
 
 def parts_arguments(rng, x, shares=(3, 2), outputs=2):
-    """Cut the batch in proportion to the shares; every part has an example."""
-    ends = np.ceil(np.cumsum(shares) / sum(shares) * len(x)).astype(int)
-    sizes = tuple(np.diff(ends, prepend=0).tolist())
+    """Cut the batch: every part has one example, and a share of the others."""
+    others = len(x) - len(shares)
+    ends = np.round(np.cumsum(shares) / sum(shares) * others).astype(int)
+    sizes = tuple((1 + np.diff(ends, prepend=0)).tolist())
     dout = rng.standard_normal((len(x), outputs)).astype(x.dtype)
     return x, dout, sizes, draw_eps(rng)
 
 
+X_HAT = "x_hat = (part - part.mean(axis=0)) / np.sqrt(part.var(axis=0) + eps)"
 ADD = "dW += dout[rows].T @ x_hat / len(x)"
 ONE_MEAN, ONE_VAR = "part.mean(axis=0)", "part.var(axis=0)"
 FROM = "rows = slice(start, start + size)"
@@ -935,7 +960,7 @@ IN_PARTS = Exercise(
         Family("two parts", (7, 3)),
         Family("three parts", (9, 4), options={"shares": (2, 3, 4)}),
         Family("a quiet feature", (8, 5), "quiet", options={"shares": (5, 3)}),
-        Family("a part of one", (9, 5), options={"shares": (4, 1, 3), "outputs": 3}),
+        Family("a part of one", (9, 5), options={"shares": (5, 0, 3), "outputs": 3}),
         Family(
             "badly scaled features", (10, 4), "scaled", options={"shares": (3, 5, 2)}
         ),
@@ -972,6 +997,32 @@ IN_PARTS.mistake(
     *statistics("x[: sizes[0]]"),
     *statistics("x[start:]"),
 )
+STARTED = "old_mean, old_var = np.zeros(x.shape[1]), np.ones(x.shape[1])\n    start = 0"
+AVERAGED = (
+    "old_mean = 0.9 * old_mean + 0.1 * part.mean(axis=0)\n"
+    "        old_var = 0.9 * old_var + 0.1 * part.var(axis=0{})\n"
+    "        x_hat = (part - old_mean) / np.sqrt(old_var + eps)"
+)
+IN_PARTS.mistake(
+    "running-statistics",
+    "Running statistics are for use: in training a part has its own.",
+    *(
+        {"start = 0": STARTED, X_HAT: AVERAGED.format(kind)}
+        for kind in ("", ", ddof=min(1, size - 1)")
+    ),
+)
+IN_PARTS.mistake(
+    "alone-in-its-part",
+    "A part of one is treated in another way: it counts, and its x_hat is zero.",
+    {"        dW +=": "        if size == 1:\n            x_hat = part\n        dW +="},
+    {"/ len(x)": "/ sum(n for n in sizes if n > 1)"},
+    {"/ len(x)": "/ sum(n for n in sizes if n > 1)", "size)\n": "size)\n"
+     "        if size == 1:\n            start += 1\n            continue\n"},
+    {
+        X_HAT: "centre = x if size == 1 else part\n"
+        "        x_hat = (part - centre.mean(axis=0)) / np.sqrt(centre.var(axis=0) + eps)"
+    },
+)  # fmt: skip
 IN_PARTS.mistake(
     "parts-count-alike",
     "All parts count alike: a large part has more examples than a small one.",
@@ -1290,6 +1341,10 @@ WITHOUT_DECAY.mistake(
                       f"2 * {COUNT} - 1", f"2 * {COUNT} + 3", COUNT, f"{COUNT} + 1")
     ),
     *(
+        {ANSWER: f"rates / after ** ({power})"}
+        for power in (f"2 * {COUNT} + 1", f"2 * {COUNT} + 2", COUNT)
+    ),
+    *(
         {ANSWER: f"rates[0] / (1 - rates[0] * decay) ** ({power})"}
         for power in (f"2 * {COUNT} + 1", f"2 * {COUNT} + 2", f"2 * {COUNT}", COUNT)
     ),
@@ -1301,6 +1356,11 @@ WITHOUT_DECAY.mistake(
     {ANSWER: f"rates / ({SHRINK}) ** 2"},
     {ANSWER: f"rates * ({SHRINK}) ** 2"},
     {ANSWER: f"rates / (({SHRINK}) * np.append(1, ({SHRINK})[:-1]))"},
+    {ANSWER: f"rates / np.append(1, ({SHRINK})[:-1])"},
+    {ANSWER: f"rates / np.append(1, ({SHRINK})[:-1]) ** 2"},
+    {ANSWER: "rates * (1 + rates * decay)"},
+    {ANSWER: "rates * (1 + rates * decay) ** 2"},
+    {ANSWER: "rates * (1 + 2 * rates * decay)"},
 )
 WITHOUT_DECAY.mistake(
     "rate-falls",
@@ -1345,6 +1405,11 @@ WITHOUT_DECAY.mistake(
     {ANSWER: f"rates * np.exp(2 * decay * rates * {COUNT})"},
 )
 WITHOUT_DECAY.mistake(
+    "lost-for-left",
+    "This is the share that a step takes away: what shrinks W is the rest.",
+    {SHRINK: "rates * decay"},
+)
+WITHOUT_DECAY.mistake(
     "decay-sign",
     "Decay makes weights shorter, not longer.",
     {SHRINK: "1 + rates * decay"},
@@ -1379,6 +1444,8 @@ WITHOUT_DECAY.mistake(
     {ANSWER: "rates[0] / (before * after)"},
     {ANSWER: "rates[0] / after**2"},
     {ANSWER: "rates[0] / before**2"},
+    {ANSWER: "rates[0] / after"},
+    {ANSWER: "rates[0] * after[0] / after**2"},
     {ANSWER: "rates.mean() / (before * after)"},
 )
 WITHOUT_DECAY.mistake(
