@@ -120,6 +120,10 @@ UPDATE.mistake(
     {STEP: f"np.abs({AFTER} - {LENGTH})", LENGTH: AFTER},
     {STEP: "np.sqrt(np.abs((after**2 - before**2).sum(axis=(1, 2))))"},
     {STEP: "np.sqrt((after**2 - before**2).sum(axis=(1, 2)))"},
+    {
+        STEP: "np.abs((np.abs(after) - np.abs(before)).mean(axis=(1, 2)))",
+        LENGTH: "np.abs(before).mean(axis=(1, 2))",
+    },
 )
 UPDATE.mistake(
     "root-forgotten",
@@ -736,7 +740,7 @@ DROPOUT.mistake(
 )
 DROPOUT.mistake(
     "factor-plus",
-    "The factor is 1 + p: that does not make up for what is dropped.",
+    "The factor is made of 1 + p: that does not make up for what is dropped.",
     *factor("(coins >= p) * (1 + p)"),
     *factor("(coins >= p) / (1 + p)"),
 )
@@ -783,6 +787,10 @@ DROPOUT.mistake(
     "One coin decides about several values: each has its own.",
     *factor("(coins[:1] >= p) / (1 - p)"),
     *factor("(coins[:, :1] >= p) / (1 - p)"),
+    *factor(
+        "(coins.reshape(len(x), -1)[:, 0].reshape((-1,) + (1,) * (x.ndim - 1)) >= p)"
+        " / (1 - p)"
+    ),
 )
 DROPOUT.mistake(
     "dropped-in-evaluation",
@@ -826,6 +834,8 @@ DROPOUT.mistake(
     {"return kept * x": "return x.copy()"},
     {"return kept * x": "return x / (1 - p)"},
     {DROPPED: "x / (1 - p), dout / (1 - p)"},
+    {"return kept * x": "return (1 - p) * x"},
+    {DROPPED: "(1 - p) * x, (1 - p) * dout"},
     heading=DROPPING,
 )
 DROPOUT.mistake(
@@ -951,7 +961,7 @@ IN_PARTS = Exercise(
     difficulty=3,
     minutes=25,
     text=(
-        "The batch does not fit into the memory and comes in parts, not all of one size. "
+        "The batch does not fit into memory and comes in parts, not all of one size. "
         "Write what accumulation gives behind a batch norm, and see what it cannot give."
     ),
     reference=gradient_in_parts,
@@ -1053,6 +1063,7 @@ IN_PARTS.mistake(
     added(f"{SUM} / size**2"),
     added(f"{SUM} / (len(x) * dout.shape[1])"),
     added(f"{SUM} / (size * dout.shape[1])"),
+    added(f"{SUM} / x.size"),
 )
 IN_PARTS.mistake(
     "weighted-twice",
@@ -1067,6 +1078,7 @@ IN_PARTS.mistake(
     "A part counts the less, the larger it is.",
     added(f"{SUM} / size * len(x)"),
     added(f"{SUM} / size * (1 - size / len(x))"),
+    added(f"{SUM} / size**2 / sum(1 / n for n in sizes)"),
     added(f"{SUM} / size * (len(x) - size) / len(x) / (len(sizes) - 1)"),
 )
 IN_PARTS.mistake(
@@ -1088,6 +1100,18 @@ IN_PARTS.mistake(
     ),
 )
 IN_PARTS.mistake(
+    "parts-left-apart",
+    "There is one gradient for each part: asked for is one for the whole batch.",
+    *(
+        {
+            "np.zeros((dout.shape[1], x.shape[1]))": "[]",
+            ADD: f"dW.append({SUM}{division})",
+            "return dW": "return np.array(dW)",
+        }
+        for division in (" / len(x)", " / size", "")
+    ),
+)
+IN_PARTS.mistake(
     "averaged-in-turn",
     "Averaging after every part gives the last ones more weight.",
     added(f"(dW + {SUM} / size) / 2", "dW = "),
@@ -1095,6 +1119,8 @@ IN_PARTS.mistake(
     added(f"(dW + {SUM}) / 2", "dW = "),
     added(f"(dW + {SUM}) / len(x)", "dW = "),
     added(f"(dW + {SUM}) / size", "dW = "),
+    added(f"0.9 * dW + 0.1 * ({SUM} / size)", "dW = "),
+    added(f"0.9 * dW + 0.1 * ({SUM} / len(x))", "dW = "),
 )
 EQUAL = "[len(a) for a in np.array_split(x, len(sizes))]"
 FLAT = "[len(x) // len(sizes)] * len(sizes)"
@@ -1138,6 +1164,7 @@ IN_PARTS.mistake(
     "A part does not begin where the one before has ended.",
     {NEXT: ""},
     {"start += size": "start += 1"},
+    {FROM: "rows = slice(0, start + size)"},
     {"start += size": "start = size"},
     {NEXT: "", FROM: "rows = slice(len(x) - size, len(x))"},
 )
@@ -1320,6 +1347,7 @@ WITHOUT_DECAY.mistake(
     "The weights before and after the step both count: here one of them does twice.",
     {ANSWER: "rates / after**2"},
     {ANSWER: "rates / before**2"},
+    {ANSWER: "rates * after[0] / after**2"},
 )
 WITHOUT_DECAY.mistake(
     "off-by-a-step",
@@ -1377,6 +1405,11 @@ WITHOUT_DECAY.mistake(
     "decay-without-rate",
     "A step shrinks the weights by the product of rate and decay, not by the decay.",
     {SHRINK: "1 - decay + 0 * rates"},
+    {ANSWER: "rates * (1 + decay)"},
+    {ANSWER: "rates * (1 - decay)"},
+    {ANSWER: "rates / (1 - decay)"},
+    {ANSWER: "rates + decay"},
+    {ANSWER: "rates - decay"},
     {ANSWER: f"rates / (1 - decay) ** (2 * {COUNT} + 1)"},
     {ANSWER: f"rates / (1 - decay) ** (2 * {COUNT})"},
     {ANSWER: f"rates / (1 - decay) ** {COUNT}"},
@@ -1408,6 +1441,8 @@ WITHOUT_DECAY.mistake(
     "lost-for-left",
     "This is the share that a step takes away: what shrinks W is the rest.",
     {SHRINK: "rates * decay"},
+    {ANSWER: "rates * decay"},
+    {ANSWER: "rates * rates * decay"},
 )
 WITHOUT_DECAY.mistake(
     "decay-sign",
@@ -1477,14 +1512,8 @@ WITHOUT_DECAY.mistake(
 )
 WITHOUT_DECAY.mistake(
     "nothing-done",
-    "The rates come back as they are: the decay does something, though not what it "
-    "seems.",
+    "The rates come back as they are: decay in front of a norm does do something.",
     {ANSWER: "rates.copy()"},
-    {ANSWER: "rates - rates * decay"},
-    {ANSWER: "rates * (1 + decay)"},
-    {ANSWER: "rates + decay"},
-    {ANSWER: "rates * decay"},
-    {ANSWER: "rates / decay"},
 )
 WITHOUT_DECAY.mistake(
     "rates-added-up",
