@@ -1186,7 +1186,7 @@ def test_report_reads_well(healthy):
     assert text.startswith(
         "2 norms, network in training mode, 1 batch of 64: 3 warnings"
     )
-    assert "warning  1, 4: momentum. momentum is 0.9" in text  # said once for both
+    assert "warning  1, 4: momentum. 0.9 is the weight" in text  # said once for both
     assert "See chapter 05, 'Two conventions for one word'." in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 88 and repr(report) == text
     header, *rows = text.splitlines()[2:5]
@@ -1222,6 +1222,19 @@ def test_sections_exist(root):
     for _, section in KINDS.values():
         page = (root / "book" / f"{section.page}.md").read_text(encoding="utf-8")
         assert f"\n## {section.heading}\n" in page, section
+
+
+def test_the_page_to_print_names_every_kind(root):
+    page = (root / "book" / "07_training_in_practice.md").read_text(encoding="utf-8")
+    table = page.partition("`diagnose` says |\n|---|---|---|---|\n")[2].partition(
+        "\n\n"
+    )[0]
+    said = {
+        kind
+        for row in table.splitlines()
+        for kind in row.split("|")[4].split("`")[1::2]
+    }
+    assert said == set(KINDS)
 
 
 def test_advice_is_one_sentence_and_every_finding_has_it(healthy):

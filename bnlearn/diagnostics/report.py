@@ -24,8 +24,9 @@ class Finding:
         Its place in the network; "data" for the batches themselves.
     kind : str
         One of the keys of ``bnlearn.diagnostics.kinds.KINDS``.
-    severity : {"error", "warning", "note"}
-        Certainly wrong; wrong unless it is meant; good to know.
+    severity : str
+        "error", certainly wrong; "warning", wrong unless it is meant; "note", good to
+        know.
     message : str
         What was found.
     channels : tuple of int

@@ -32,14 +32,14 @@ class Seen(NamedTuple):
 
 def find(seen: Seen) -> list[Finding]:
     """Go through all the rules."""
-    found = [*_not_finite(seen), *_unmixed(seen), *_dead(seen)]
+    found = [*_not_finite(seen), *_unmixed(seen)]
     for norm in seen.norms:
         readings = seen.watch.norms.get(norm.name, [])
         for rule in ABOUT_STATE:
             found += rule(norm, seen)
         for rule in ABOUT_BATCHES if readings else ():
             found += rule(norm, readings, seen)
-    return found
+    return [*found, *_dead(seen)]
 
 
 def _finding(
@@ -111,9 +111,7 @@ def _momentum(norm: NormState, seen: Seen) -> Iterator[Finding]:
     if not norm.tracks or a is None or 0 < a < 0.5:
         return
     effect = f"are as good as {(2 - a) / a:.1f} batches" if a > 0 else "do not follow"
-    said = (
-        f"momentum is {a:g}, the weight of the new value: running statistics {effect}."
-    )
+    said = f"{a:g} is the weight of the new value: running statistics {effect}."
     yield _finding(norm.name, "momentum", "warning", said)
 
 
@@ -177,7 +175,7 @@ def _quiet(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Fin
     rare = source == "rectifier" and small.mean() < SOME
     severity = "note" if source == "data" or rare else "warning"
     if flat.any():
-        said = f"{_some(flat, _unit(norm))} constant in these batches."
+        said = f"{_some(flat, _unit(norm))}: no spread in these batches."
         yield _finding(norm.name, "constant", severity, said, flat)
     if small.any():
         left = float(np.sqrt(np.median(var[:, small] / (var[:, small] + eps))))
@@ -197,7 +195,7 @@ def _drift(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Fin
     ratio = np.exp(np.abs(found.log_ratio[far]).max())
     said = (
         f"{_some(far)}: batch and running statistics differ beyond chance, means by up "
-        f"to {mean:.1f} running standard deviations, variances up to {ratio:.1f}-fold."
+        f"to {mean:.1f} running standard deviations, variances up to {ratio:.1f} times."
     )
     kind = "drift"
     awake = seen.awake.norms.get(norm.name, []) if seen.awake else []
@@ -251,7 +249,7 @@ def _dead(seen: Seen) -> Iterator[Finding]:
         dead = (largest <= 0).all(axis=0) & (rows.sum(axis=0) >= ENOUGH)
         dead &= (spread > SMALL_GAMMA) & (mean.mean(axis=0) + CLOSED * spread < 0)
         if dead.any():
-            said = f"{_some(dead)} dead: zero for every example, by a wide margin."
+            said = f"{_some(dead)}: zero for every example, by a wide margin."
             severity = "note" if dead.mean() < SOME else "warning"
             yield _finding(name, "dead", severity, said, dead)
 
