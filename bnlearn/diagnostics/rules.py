@@ -226,9 +226,10 @@ def _unmixed(seen: Seen) -> Iterator[Finding]:
         return
     within = np.mean([part.var(axis=0, ddof=1) / len(part) for part in parts], axis=0)
     between = np.var([part.mean(axis=0) for part in parts], axis=0, ddof=1)
-    factor = np.median(between[within > 0] / within[within > 0])
-    # An estimate of a variance from k numbers is off by the factor sqrt(2 / (k - 1)).
-    if factor > 1 + 5 * np.sqrt(2 / (len(parts) - 1)):
+    ratio = between[within > 0] / within[within > 0]
+    # An estimate of a variance from k numbers is off by a share of sqrt(2 / (k - 1)).
+    bound = 1 + 5 * np.sqrt(2 / (len(parts) - 1))
+    if ratio.size and (factor := np.median(ratio)) > bound:
         said = (
             f"The means of the {len(parts)} batches scatter {np.sqrt(factor):.1f} "
             "times as much as those of mixed batches would."
