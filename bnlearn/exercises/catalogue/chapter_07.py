@@ -1313,7 +1313,7 @@ WITHOUT_DECAY = Exercise(
         Family("some steps", (6,)),
         Family("two steps", (2,)),
         Family("weak decay", (8,), options={"strength": 0.05}),
-        Family("strong decay", (5,), options={"strength": 2.0}),
+        Family("strong decay", (5,), options={"strength": 1.5}),
         Family("many steps", (25,), options={"strength": 0.2}),
         Family("float32", (7,), dtype="f4"),
     ),
