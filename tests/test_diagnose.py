@@ -407,6 +407,17 @@ def test_planted_fault_is_named_and_no_other(name, healthy, family):
     assert report.ok == (severity == "note")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("mean", np.nan), ("var", np.nan), ("var", np.inf), ("var", -1)],
+)
+def test_impossible_running_statistics(key, value, healthy, family):
+    net = copy.deepcopy(healthy)
+    getattr(net[1], f"running_{key}")[2] = value
+    finding = diagnose(family(net), X[:64]).findings[0]
+    assert (finding.layer, finding.kind, finding.channels) == ("1", "not-finite", (2,))
+
+
 def test_findings_give_channels_and_numbers(healthy, family):
     net = copy.deepcopy(healthy)
     net[4].weight[[3, 17]] = 1e-5
@@ -495,7 +506,7 @@ def test_too_few_values_for_the_other_norms(norm, size, kind, family):
     net = Sequential(Linear(64, size, generator=generator_of(0)), norm())
     for mode in (True, False):
         report = diagnose(family(net.train(mode)), X[:64])
-        assert named(report) == only(kind, ("1", kind))
+        assert named(report) == only(kind, ("1", kind)) and report.ok != bool(kind)
 
 
 @pytest.mark.parametrize("norm", [LayerNorm, lambda n: GroupNorm(2, n), RMSNorm])
@@ -635,12 +646,16 @@ def test_small_gamma(size, count, family):
     )
 
 
-@pytest.mark.parametrize(("momentum", "count"), [(0.49, 0), (0.5, 1), (0.01, 0)])
-def test_momentum_of_the_other_convention(momentum, count, family):
-    net = one_norm(3, momentum=momentum)
-    assert named(diagnose(family(net), spread_out(64, 3))) == only(
-        count, ("0", "momentum")
-    )
+@pytest.mark.parametrize(
+    ("momentum", "said"),
+    [(0.49, None), (0.01, None), (0.5, "as good as 3.0"), (-0.1, "do not follow")],
+)
+def test_momentum_of_the_other_convention(momentum, said, family):
+    report = diagnose(family(one_norm(3, momentum=momentum)), spread_out(64, 3))
+    assert named(report) == only(said, ("0", "momentum"))
+    assert said is None or said in report.findings[0].message
+    net = Sequential(BatchNorm(3, momentum=momentum, track_running_stats=False))
+    assert named(diagnose(family(net), spread_out(64, 3))) == {("0", "no-statistics")}
 
 
 def test_a_new_layer_has_means_of_zero_and_variances_of_one(family):

@@ -93,8 +93,8 @@ def _statistics(norm: NormState, seen: Seen) -> Iterator[Finding]:
             said = "No running statistics: answers depend on the neighbours for ever."
             yield _finding(norm.name, "no-statistics", "warning", said)
         return
-    good = np.isfinite(norm.running_mean) & np.isfinite(norm.running_var)
-    good &= norm.running_var >= 0
+    good = np.isfinite(norm.running_mean) & (norm.running_var >= 0)
+    good &= np.isfinite(norm.running_var)
     if not good.all():
         said = f"{_some(~good)}: running statistics not finite, or a negative variance."
         yield _finding(norm.name, "not-finite", "error", said, ~good)
