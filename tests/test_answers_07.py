@@ -91,7 +91,7 @@ def first(norm, batch_size, seed):
 
 def test_first_norm_against_standardising_once():
     behind = {
-        size: [first(False, size, seed) - first(True, size, seed) for seed in range(3)]
+        size: [first(False, size, seed) - first(True, size, seed) for seed in range(2)]
         for size in (4, 8, 16)
     }
     assert np.min(behind[4]) > 0.005
