@@ -114,7 +114,8 @@ def along_gradient(
         \max_\eta L(w - \eta g) - \min_\eta L(w - \eta g), \qquad
         \max_\eta \frac{\lVert g(w - \eta g) - g \rVert}{\eta\, \lVert g \rVert}
 
-    The second is at most the largest curvature on the way. The model is not changed.
+    For a loss without kinks the second is at most the largest second derivative on the
+    way. The model is not changed.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bnlearn.data import load_digits
+from bnlearn.exercises.catalogue import EXERCISES
 from bnlearn.experiment import trace
 from bnlearn.layers import (
     BatchNorm,
@@ -54,6 +55,32 @@ def test_a_pair_becomes_signs_or_zeros():
     pair = np.array([[0.3, 2.0, -1.0], [0.1, 2.0, 5.0]])
     seen = BatchNorm(3, eps=1e-12)(pair)
     np.testing.assert_allclose(seen, [[1, 0, -1], [-1, 0, 1]], atol=1e-9)
+
+
+def test_schedule_of_the_exercise_gives_the_same_training():
+    digits = load_digits()
+    rates, decay = np.array([0.3, 0.1, 0.25, 0.05, 0.2, 0.3, 0.15]), 0.8
+    losses = []
+    for steps, shrink in (
+        (rates, decay),
+        (EXERCISES["rates-without-decay"].reference(rates, decay), 0.0),
+        (rates, 0.0),
+    ):
+        net = mlp(
+            (64, 20, 10),
+            norm=lambda n: BatchNorm(n, eps=1e-14),
+            generator=np.random.default_rng(0),
+        )
+        optimizer, found = SGD(net, 1.0, weight_decay=shrink, only=("0.weight",)), []
+        for rate in steps:
+            optimizer.lr = rate
+            loss, dout = cross_entropy(net(digits.x_train[:64]), digits.y_train[:64])
+            net.backward(dout)
+            optimizer.step()
+            found.append(loss)
+        losses.append(found)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)
+    assert np.abs(np.subtract(losses[2], losses[0])).max() > 1e-4
 
 
 def test_group_norm_may_be_fed_in_parts():

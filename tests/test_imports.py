@@ -29,6 +29,8 @@ MAY_IMPORT = {
     "train": {"layers", "optim", "data"},
     "experiment": {"layers"},
     "landscape": {"layers"},
+    "meanfield": set(),
+    "halfspace": set(),
     "gradcheck": set(),
     "plots": {"norms", "staged"},
     "notebook": {"exercises"},

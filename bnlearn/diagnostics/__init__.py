@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from bnlearn.diagnostics.book_models import BookModel
+from bnlearn.diagnostics.gap import gap
 from bnlearn.diagnostics.report import SEVERITIES, Finding, LayerRow, Report
-from bnlearn.diagnostics.rules import Seen, find, gap
-from bnlearn.diagnostics.watch import Watch
+from bnlearn.diagnostics.rules import Seen, find
+from bnlearn.diagnostics.watch import NormState, Watch
 from bnlearn.layers import Layer
 
 __all__ = ["Finding", "LayerRow", "Report", "diagnose"]
@@ -26,11 +27,11 @@ def diagnose(
     r"""Look for what is wrong with the norms of a network.
 
     A few batches run through copies of the network. Layer by layer it is then said:
-    modes that do not fit together; running statistics that were never updated, are
-    impossible, lag, or are far from those of the batches, in both modes or in one (as
-    behind dropout); dead and constant channels;
-    channels where eps rules; gamma near zero; a bias that the next norm removes; too
-    few values per mean; batches that are not mixed; a momentum in the other convention.
+    modes that do not fit together; running statistics that are missing, were never
+    updated, or are not those of the batches (in one mode alone, as behind dropout); dead
+    and constant channels, and those where eps rules; gamma near zero; a bias that the
+    next norm removes; too few values per mean; batches that are not mixed; a momentum in
+    the other convention; numbers that are not finite.
 
     Batch and running statistics are compared channel by channel,
 
@@ -41,7 +42,8 @@ def diagnose(
 
     with the mean :math:`\mu` and the unbiased variance v of the batches. A channel is
     far off if \|d\| exceeds 0.5, or q is outside 1/2 to 2, *and* either is more than 6
-    standard errors away from 0, or 1.
+    standard errors away from 0, or 1. A layer is named if a quarter of its channels
+    are far off, or one of them has \|d\| above 1.5.
 
     Parameters
     ----------
@@ -67,8 +69,8 @@ def diagnose(
     TypeError
         If `model` is neither kind of network, or `data` holds something else.
     ValueError
-        If there are no data, batches do not fit together, `max_batches` is not
-        positive, or a layer does not know its shape yet.
+        If there are no data, batches do not fit together, or `max_batches` is not
+        positive.
     Exception
         What the model itself raises for these data.
 
@@ -76,11 +78,9 @@ def diagnose(
     -----
     A network of PyTorch may compute in any way: hooks see its modules, and rectifiers
     are also seen if they are called as functions. Only ``nn`` norms and their
-    subclasses count as norms. Whether a bias has no effect is not guessed: the
-    biases in question are changed, and if no output moves, they have none. Random
-    generators of Python, NumPy and PyTorch are put back. Hooks that the module has run
-    on the copies, too. Iterating over `data` is the
-    one thing that shows: an iterator has moved on by the batches that were taken.
+    subclasses count as norms; of one that is called several times per batch, the first
+    call. Whether a bias has no effect is not guessed: it is changed in a copy, and if
+    no output moves, it has none. PyTorch's random generators are put back.
 
     Examples
     --------
@@ -100,27 +100,28 @@ def diagnose(
     True
     >>> report = bnlearn.diagnose(net, x)
     >>> [(finding.layer, finding.kind) for finding in report]
-    [('1', 'frozen')]
+    [('1', 'mode')]
     """
-    family = _family(model)
-    with family.random_state_kept(), np.errstate(all="ignore"):
-        batches = _batches(family, data, max_batches)
-        watch = family.watch()
-        for i, x in enumerate(batches):
-            _run(family, x, watch, i)
-        norms = family.norms()
-        biases = _dead_biases(family, batches[0], watch)
-        seen = Seen(family.training, norms, watch, biases)
-        findings = find(seen)
-        if not family.training and any(f.kind == "drift" for f in findings):
-            findings = find(seen._replace(awake=_awake(family, batches)))
+    network = _network(model)
+    with network.random_state_kept(), np.errstate(all="ignore"):
+        batches = _batches(network, data, max_batches)
+        watch, awake = Watch(network.array), None
+        for number, x in enumerate(batches):
+            _run(network, x, watch, number)
+        if not network.training:
+            awake = Watch(network.array)
+            with suppress(Exception):  # a model may refuse to train without targets
+                for x in batches:
+                    network.run(x, awake, awake=True)
+        norms, biases = network.norms(), _dead_biases(network, batches[0], watch)
+        findings = find(Seen(network.training, norms, watch, awake, biases))
         rows = tuple(_row(norm, watch) for norm in norms)
-    order = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     sizes = tuple(len(x) for x in batches)
-    return Report(tuple(order), rows, family.training, sizes)
+    return Report(tuple(findings), rows, network.training, sizes)
 
 
-def _family(model: object) -> BookModel:
+def _network(model: object) -> BookModel:
     """Find out what kind of network it is, without loading PyTorch for the book's."""
     if isinstance(model, Layer):
         return BookModel(model)
@@ -138,7 +139,7 @@ def _family(model: object) -> BookModel:
     )
 
 
-def _batches(family: BookModel, data: object, most: int) -> list:
+def _batches(network: BookModel, data: object, most: int) -> list:
     """Collect the batches, and see whether they are any."""
     if not most >= 1:
         raise ValueError(f"diagnose: expected max_batches of at least 1, got {most}")
@@ -148,93 +149,72 @@ def _batches(family: BookModel, data: object, most: int) -> list:
             f"batches, got {type(data).__name__}"
         )
     items = [data] if hasattr(data, "dtype") else itertools.islice(data, most)
-    batches = []
-    for i, item in enumerate(items):
-        first = item[0] if isinstance(item, tuple | list) and item else item
-        if not hasattr(first, "dtype") or not hasattr(first, "shape"):
-            raise TypeError(
-                f"diagnose: expected batch {i} to be an array, a tensor or a tuple that "
-                f"starts with one, got {type(item).__name__}"
-            )
-        if not len(first.shape) or not first.shape[0]:
-            raise ValueError(
-                f"diagnose: expected batch {i} to hold examples, "
-                f"got shape {tuple(first.shape)}"
-            )
-        batches.append(family.batch(first))
-        if batches[0].ndim != first.ndim:
-            raise ValueError(
-                "diagnose: expected batches with the same number of axes, got shapes "
-                f"{tuple(batches[0].shape)} and {tuple(first.shape)}; for one batch "
-                "with its labels, give the batch alone"
-            )
-    if not batches:
-        raise ValueError("diagnose: expected at least one batch, got none")
+    batches = [network.batch(_batch(item, i)) for i, item in enumerate(items)]
+    if len({x.ndim for x in batches}) != 1:
+        shapes = [tuple(x.shape) for x in batches]
+        raise ValueError(
+            "diagnose: expected at least one batch, all with as many axes, got shapes "
+            f"{shapes}; for one batch with its labels, give the batch alone"
+        )
     return batches
 
 
-def _run(family: BookModel, x: object, watch: Watch, number: int) -> None:
+def _batch(item: object, number: int) -> object:
+    """Take the array out of an item of the data."""
+    first = item[0] if isinstance(item, tuple | list) and item else item
+    if not hasattr(first, "dtype") or not hasattr(first, "shape"):
+        raise TypeError(
+            f"diagnose: expected batch {number} to be an array, a tensor or a tuple "
+            f"that starts with one, got {type(item).__name__}"
+        )
+    if not len(first.shape) or not first.shape[0]:
+        raise ValueError(
+            f"diagnose: expected batch {number} to hold examples, "
+            f"got shape {tuple(first.shape)}"
+        )
+    return first
+
+
+def _run(network: BookModel, x: object, watch: Watch, number: int) -> None:
     """Run one batch; an error of the model is passed on, with a word about it."""
     try:
-        family.run(x, watch)
+        network.run(x, watch)
     except Exception as error:
-        # Without running statistics a norm cannot go on from one value per channel.
-        if watch.stopped is None:
-            error.add_note(
-                f"diagnose: the model raised this for batch {number}, of shape "
-                f"{tuple(x.shape)}; the model is unchanged"
-            )
-            raise
+        error.add_note(
+            f"diagnose: the model raised this for batch {number}, of shape "
+            f"{tuple(x.shape)}; the model is unchanged"
+        )
+        raise
 
 
-def _awake(family: BookModel, batches: list) -> Watch | None:
-    """Watch the batches in training mode; None if the model refuses them there."""
-    watch = family.watch()
-    with suppress(Exception):
-        for x in batches:
-            family.run(x, watch, awake=True)
-        return watch
-    return None
+def _dead_biases(network: BookModel, x: object, watch: Watch) -> dict[str, str]:
+    """Change biases that go straight into a norm; name those that nothing comes of."""
 
+    def outputs(shifts: dict[str, NDArray]) -> list[NDArray]:
+        return network.run(x, Watch(network.array), shifts)
 
-def _dead_biases(family: BookModel, x: object, watch: Watch) -> dict[str, str]:
-    """Change biases that go straight into a norm; name those that nothing comes of.
-
-    All at once first. If that shows in an output, then one by one: the layer may feed
-    something else besides the norm.
-    """
-    shifts = {}
-    for norm in watch.biases:
+    before, dead = outputs({}), {}
+    for norm, layer in watch.biases.items():
         reading = watch.norms[norm][0]
-        if reading.means is None or reading.values < 2 or not reading.finite:
-            continue
-        channels = np.arange(reading.var.shape[1])
-        size = np.sqrt(reading.var.mean(axis=0)) + np.sqrt(reading.eps)
-        shifts[norm] = size * (1 + channels / len(channels)) * (-1.0) ** channels
-    if not shifts:
-        return {}
-    layers = watch.biases
-    before = family.run(x)
-    if _same(before, family.run(x, shifts={layers[n]: s for n, s in shifts.items()})):
-        return {norm: layers[norm] for norm in shifts}
-    return {
-        norm: layers[norm]
-        for norm, shift in shifts.items()
-        if _same(before, family.run(x, shifts={layers[norm]: shift}))
-    }
+        size = np.sqrt(reading.var.mean(axis=0) + reading.eps)
+        shift = size * np.linspace(1, 2, len(size))  # not alike: that may cancel
+        if reading.values > 1 and _same(before, outputs({layer: shift})):
+            dead[norm] = layer
+    return dead
 
 
-def _same(before: list, after: list) -> bool:
-    """Say whether outputs are the same but for rounding; not if there are none."""
-    for (a, resolution), (b, _) in zip(before, after, strict=True):
-        # A bias that has an effect moves outputs by about their own size.
-        limit = max(1e-3, 64 * resolution) * np.abs(a).max(initial=0)
-        if not np.abs(a.astype(np.float64) - b).max(initial=0) <= limit:
-            return False
-    return bool(before)
+def _same(before: list[NDArray], after: list[NDArray]) -> bool:
+    """Say whether outputs are the same but for rounding, that of float16 included.
+
+    A bias that has an effect moves them by about their own size.
+    """
+    return bool(before) and all(
+        np.abs(a.astype(np.float64) - b).max() <= 0.05 * np.abs(a).max()
+        for a, b in zip(before, after, strict=True)
+    )
 
 
-def _row(norm: object, watch: Watch) -> LayerRow:
+def _row(norm: NormState, watch: Watch) -> LayerRow:
     """Sum a norm up in one row."""
     readings = watch.norms.get(norm.name, [])
     values = min((reading.values for reading in readings), default=None)
@@ -242,6 +222,5 @@ def _row(norm: object, watch: Watch) -> LayerRow:
     found = gap(norm, readings)
     if found is None:
         return LayerRow(*row)
-    root_mean_square = [np.sqrt(np.mean(a**2)) for a in (found.mean, found.mean_error)]
-    ratio = np.exp(np.mean(found.log_ratio))
-    return LayerRow(*row, *map(float, root_mean_square), float(ratio))
+    mean_off = np.sqrt(np.mean(found.mean**2))
+    return LayerRow(*row, float(mean_off), float(np.exp(np.mean(found.log_ratio))))

@@ -1,12 +1,12 @@
 """How to look into the networks of :mod:`bnlearn.layers`."""
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnlearn.diagnostics.reading import NormState
-from bnlearn.diagnostics.watch import Watch, random_state_kept
+from bnlearn.diagnostics.watch import NormState, Watch
 from bnlearn.layers import (
     BatchNorm,
     Conv2d,
@@ -15,71 +15,57 @@ from bnlearn.layers import (
     Layer,
     LayerNorm,
     Linear,
-    Norm,
     ReLU,
     RMSNorm,
 )
 
 __all__ = ["BookModel"]
 
-KINDS = {
+NORMS = {
     BatchNorm: "batch",
     InstanceNorm: "instance",
     GroupNorm: "group",
     LayerNorm: "layer",
     RMSNorm: "rms",
 }
-# What a norm keeps for itself is no part of a description.
-FIELDS = {"weight", "bias", "running_mean", "running_var"}
 
 
 class BookModel:
-    """A network of the book, ready to be run on copies of it.
+    """A network of the book, of which only copies are run."""
 
-    Parameters
-    ----------
-    model : Layer
-        It is never run itself.
-    """
+    array = staticmethod(np.asarray)
 
     def __init__(self, model: Layer) -> None:
         self.model = model
         self.training = bool(model.training)
 
-    random_state_kept = staticmethod(random_state_kept)
+    def random_state_kept(self) -> AbstractContextManager:
+        """Keep nothing: layers draw from generators of their own, which are copied."""
+        return nullcontext()
 
     def norms(self) -> list[NormState]:
         """Describe the norms, in the order of the layers."""
-        leaves = self.model.leaves()
-        return [_state(place, leaf) for place, leaf in leaves if _kind(leaf)]
+        return [
+            NormState.of(place, leaf, kind, self.array)
+            for place, leaf in self.model.leaves()
+            if (kind := _kind(leaf))
+        ]
 
     def batch(self, data: object) -> NDArray:
         """Make an array of one batch."""
         return np.asarray(data)
 
-    def watch(self) -> Watch:
-        """Make a listener for arrays."""
-        return Watch(np.asarray)
-
     def run(
         self,
         x: NDArray,
-        watch: Watch | None = None,
+        watch: Watch,
         shifts: dict[str, NDArray] | None = None,
         awake: bool = False,
-    ) -> list[tuple[NDArray, float]]:
-        """Send a batch through a copy; return what comes out, and its resolution.
+    ) -> list[NDArray]:
+        """Send a batch through a copy that `watch` listens to; return what comes out.
 
-        Parameters
-        ----------
-        x : ndarray
-            The batch.
-        watch : Watch, optional
-            Listens.
-        shifts : dict of ndarray, optional
-            What to add to the biases of some layers first.
-        awake : bool
-            Whether to run everything in training mode.
+        What `shifts` holds is added to the biases of these layers first. If `awake`,
+        all layers are put into training mode.
         """
         twin = copy.deepcopy(self.model)
         if awake:
@@ -89,59 +75,31 @@ class BookModel:
                 leaf.train()
             if shifts and place in shifts:
                 leaf.bias[...] += shifts[place]
-            if watch is not None or _kind(leaf):
-                _listen(place, leaf, watch or self.watch())
-        if watch is not None:
-            watch.start(x)
-        with self.random_state_kept():
-            y = np.asarray(twin(x))
-        return [(y, float(np.finfo(y.dtype).eps))]
+            _listen(place, leaf, watch)
+        watch.start(x)
+        return [np.asarray(twin(x))]
 
 
 def _kind(leaf: Layer) -> str | None:
     """Name the kind of a norm, subclasses included; None for other layers."""
-    return next((kind for norm, kind in KINDS.items() if isinstance(leaf, norm)), None)
-
-
-def _state(place: str, leaf: Norm) -> NormState:
-    arrays = {key: np.array(value) for key, value in leaf._state().items()}
-    count = arrays.pop("num_batches_tracked", None)
-    return NormState(
-        name=place,
-        type=type(leaf).__name__,
-        kind=_kind(leaf),
-        training=bool(leaf.training),
-        eps=leaf.eps,
-        count=None if count is None else int(count),
-        momentum=getattr(leaf, "momentum", None),
-        groups=getattr(leaf, "num_groups", 1),
-        trailing=len(getattr(leaf, "normalized_shape", (1,))),
-        **{key: value for key, value in arrays.items() if key in FIELDS},
-    )
+    return next((kind for norm, kind in NORMS.items() if isinstance(leaf, norm)), None)
 
 
 def _listen(place: str, leaf: Layer, watch: Watch) -> None:
     """Make one layer of a copy report what passes through it."""
-    forward, kind = leaf.forward, _kind(leaf)
+    forward, kind, what = leaf.forward, _kind(leaf), ""
+    if isinstance(leaf, Linear | Conv2d) and "bias" in leaf.parameters():
+        what = "affine"
+    elif isinstance(leaf, ReLU):
+        what = "rectifier"
 
     def listening(x: NDArray) -> NDArray:
-        rectifier = None
         if kind:
-            state = _state(place, leaf)
-            reading = watch.norm(state, np.asarray(x))
-            if reading and reading.values == 1 and state.tracks:
-                leaf.training = False  # the rest of the network is of interest, too
-        elif isinstance(leaf, ReLU):
-            rectifier = watch.rectifier(place, x)
+            watch.norm(place, leaf, kind, x)
+        elif what == "rectifier":
+            watch.rectifier(place, x)
         y = forward(x)
-        watch.output(place, y)
-        if rectifier:
-            watch.made(y, rectifier[0], "rectifier", rectifier[1])
-        elif kind:
-            watch.made(y, place, "norm", -1 if kind in ("layer", "rms") else 1)
-        elif isinstance(leaf, Linear | Conv2d):
-            what = "affine" if "bias" in leaf.parameters() else "map"
-            watch.made(y, place, what, -1 if isinstance(leaf, Linear) else 1)
+        watch.made(y, place, what)
         return y
 
     leaf.forward = listening

@@ -1,125 +1,175 @@
-"""What is collected while batches run through a copy of a network."""
+"""What is written down while batches run through a copy of a network."""
 
-import random
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnlearn.diagnostics.reading import NormState, Reading, fits, read
+__all__ = ["NormState", "Reading", "Watch", "read"]
 
-__all__ = ["Made", "Watch", "random_state_kept"]
+Array = Callable[
+    [object], NDArray
+]  # makes a NumPy array of what a family computes with
 
 
-class Made(NamedTuple):
-    """Who made an array that went through the network.
+@dataclass(frozen=True)
+class NormState:
+    """A norm of either family, in the words of this book."""
 
-    `version` tells whether it was changed in place since, `axis` is the axis of its
-    channels, `what` is "affine", "norm", "rectifier", "data", or
-    "map" for an affine map without a bias.
+    name: str
+    type: str
+    kind: str  # "batch", "instance", "group", "layer" or "rms"
+    training: bool
+    eps: float | None  # None for the machine epsilon
+    weight: NDArray | None = None  # gamma
+    running_mean: NDArray | None = None
+    running_var: NDArray | None = None
+    count: int = 0  # batches that went into them
+    momentum: float | None = None  # None for the cumulative average
+    trainable: bool = True
+    groups: int = 1
+    trailing: int = 1  # the last axes that a layer or RMS norm averages over
+
+    @classmethod
+    def of(cls, name: str, layer: object, kind: str, array: Array) -> "NormState":
+        """Describe a layer of either family: they name their attributes alike."""
+
+        def copied(key: str) -> NDArray | None:
+            value = getattr(layer, key, None)
+            return None if value is None else np.array(array(value))
+
+        return cls(
+            name=name,
+            type=type(layer).__name__,
+            kind=kind,
+            training=bool(layer.training),
+            eps=layer.eps,
+            weight=copied("weight"),
+            running_mean=copied("running_mean"),
+            running_var=copied("running_var"),
+            count=int(copied("num_batches_tracked") or 0),
+            momentum=getattr(layer, "momentum", None),
+            trainable=getattr(getattr(layer, "weight", None), "requires_grad", True),
+            groups=getattr(layer, "num_groups", 1),
+            trailing=len(getattr(layer, "normalized_shape", (1,))),
+        )
+
+    @property
+    def tracks(self) -> bool:
+        """Whether there are running statistics."""
+        return self.running_mean is not None and self.running_var is not None
+
+
+@dataclass
+class Reading:
+    """One batch, as a norm saw it.
+
+    A set is what shares a mean and a variance: a channel for batch norm, one of one
+    example for instance norm, a group of one example for the others. `means` and
+    `squares` are each example's part of the batch's mean and unbiased variance.
     """
 
-    reference: weakref.ref
-    version: int
-    name: str
-    what: str
-    axis: int
+    values: int  # of each set: m
+    eps: float
+    var: NDArray  # biased, (sets, channels or groups); RMS norm: the mean square
+    constant: NDArray  # where that is no more than rounding leaves of equal values
+    means: NDArray | None = None  # (examples, channels); batch and instance norm
+    squares: NDArray | None = None
+    source: str = ""  # what made the values: "data", "affine", "rectifier"
+
+
+def read(norm: NormState, x: NDArray) -> Reading:
+    """Take the statistics of `x` over the sets that `norm` averages over.
+
+    The arithmetic is in float64, whatever the network computes in: it is the network
+    that is looked at, not its rounding.
+    """
+    resolution = float(np.finfo(x.dtype).eps)
+    sets = _sets(norm, x.astype(np.float64))
+    # Batch norm averages over examples (axis 0) and positions, all others inside one.
+    axes = (0, 2) if norm.kind == "batch" else (2,)
+    mean = sets.mean(axis=axes, keepdims=True)
+    square = (sets - (0 if norm.kind == "rms" else mean)) ** 2
+    values = int(np.prod([sets.shape[axis] for axis in axes]))
+    var = np.atleast_2d(square.mean(axis=axes))
+    size = np.atleast_2d(np.abs(sets).max(axis=axes))
+    eps = resolution if norm.eps is None else norm.eps
+    found = Reading(values, eps, var, var <= (4 * resolution * size) ** 2)
+    if norm.kind in ("batch", "instance"):
+        found.means = sets.mean(axis=2)
+        found.squares = square.mean(axis=2) * values / max(values - 1, 1)
+    return found
+
+
+def _sets(norm: NormState, x: NDArray) -> NDArray:
+    """View x as (examples, channels or groups, what is averaged over)."""
+    if norm.kind in ("layer", "rms"):
+        cut = x.ndim - norm.trailing
+        return x.reshape(int(np.prod(x.shape[:cut])), 1, -1)
+    channels = norm.groups if norm.kind == "group" else x.shape[1]
+    return x.reshape(len(x), channels, -1)
+
+
+def _fits(norm: NormState, x: NDArray) -> bool:
+    """Say whether this norm can take `x`; if not, it is left to complain itself."""
+    if x.dtype.kind != "f" or not x.size or x.ndim < norm.trailing + 1:
+        return False
+    if norm.tracks:
+        return x.shape[1] == len(norm.running_mean)
+    return norm.kind != "group" or x.shape[1] % norm.groups == 0
 
 
 @dataclass
 class Watch:
-    """A listener that both families of networks report to.
+    """A listener that both families of networks report to."""
 
-    Parameters
-    ----------
-    array : callable
-        Makes a NumPy array of what passes through the network.
-    version : callable
-        Counts how often an array was changed in place.
-    """
-
-    array: Callable[[object], NDArray]
-    version: Callable[[object], int] = lambda x: 0
+    array: Array
     norms: dict[str, list[Reading]] = field(default_factory=dict)
-    # Of each rectifier: what is given to each channel, batch by batch.
+    # Of each rectifier and batch: rows, and mean, sd, maximum of each channel.
     rectifiers: dict[str, list[NDArray]] = field(default_factory=dict)
-    before: dict[str, str] = field(default_factory=dict)  # rectifier: norm before it
     biases: dict[str, str] = field(default_factory=dict)  # norm: layer before it
     broken: str | None = None  # who first made something that is not finite
-    stopped: str | None = None  # the last norm, if it cannot do with one value
-    _made: dict[int, Made] = field(default_factory=dict)
-    _calls: dict[str, int] = field(default_factory=dict)
+    _made: dict[int, tuple] = field(default_factory=dict)
+    _calls: Counter = field(default_factory=Counter)
 
     def start(self, data: object) -> None:
         """Begin a batch."""
-        self._made, self._calls = {}, {}
-        self.made(data, "data", "data", axis=1)
-        self.output("data", data)
+        self._made, self._calls = {}, Counter()
+        self.made(data, "data", "data")
 
-    def called(self, name: str) -> str:
-        """Count the calls of a layer within a batch; name the second and later ones."""
-        self._calls[name] = count = self._calls.get(name, 0) + 1
-        return name if count == 1 else f"{name} (call {count})"
-
-    def made(self, y: object, name: str, what: str, axis: int) -> None:
-        """Remember who made `y`, without keeping it alive."""
-        self._made[id(y)] = Made(weakref.ref(y), self.version(y), name, what, axis)
-
-    def maker(self, x: object) -> Made | None:
-        """Tell who made `x`, unless it was changed since."""
-        found = self._made.get(id(x))
-        same = found is not None and found.reference() is x
-        return found if same and found.version == self.version(x) else None
-
-    def norm(self, state: NormState, x: object) -> Reading | None:
-        """Look at what a norm is about to normalise; None if it is going to refuse."""
-        values, maker = self.array(x), self.maker(x)
-        if not fits(state, values):
-            return None
-        reading = read(state, values)
-        if maker is not None:
-            reading.from_data = maker.what == "data"
-            reading.rectifier = maker.name if maker.what == "rectifier" else None
-            if maker.what == "affine":
-                self.biases[state.name] = maker.name
-        name = self.called(state.name)
-        self.norms.setdefault(name, []).append(reading)
-        self.stopped = name if reading.values == 1 and not state.tracks else None
-        return reading
-
-    def rectifier(self, name: str, x: object) -> tuple[str, int]:
-        """Look at what a rectifier is about to cut."""
-        maker, values = self.maker(x), self.array(x)
-        # Channels are on axis 1, except behind a linear map of sequences.
-        axis = maker.axis if maker is not None else (-1 if values.ndim == 3 else 1)
-        name = self.called(name)
-        if maker is not None and maker.what == "norm":
-            self.before[name] = maker.name
-        if values.ndim < 2 or not values.size:
-            return name, axis
-        rows = np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])
-        rows = rows.astype(np.float64)
-        count = np.full(rows.shape[1], len(rows))
-        summary = [count, rows.mean(axis=0), rows.std(axis=0), rows.max(axis=0)]
-        self.rectifiers.setdefault(name, []).append(np.array(summary))
-        return name, axis
-
-    def output(self, name: str, y: object) -> None:
-        """Look for the first layer that makes something that is not finite."""
+    def made(self, y: object, name: str, what: str) -> None:
+        """Remember who made `y`; it is kept, since an address alone may be reused."""
+        self._made[id(y)] = (y, name, what)
         if self.broken is None and not np.isfinite(self.array(y)).all():
             self.broken = name
 
+    def norm(self, name: str, layer: object, kind: str, x: object) -> None:
+        """Look at what a norm is about to normalise, the first time in each batch."""
+        state, values = NormState.of(name, layer, kind, self.array), self.array(x)
+        self._calls[name] += 1
+        if self._calls[name] > 1 or not _fits(state, values):
+            return
+        reading = read(state, values)
+        _, maker, reading.source = self._made.get(id(x), (x, "", ""))
+        if reading.source == "affine" and reading.means is not None:
+            self.biases[name] = maker
+        self.norms.setdefault(name, []).append(reading)
+        if reading.values == 1 and state.tracks:
+            layer.eval()  # it would refuse, and the rest is of interest, too
 
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Put the generators of Python and NumPy back that belong to nobody."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
+    def rectifier(self, name: str, x: object) -> None:
+        """Look at what a rectifier is about to cut; it may be called more than once."""
+        values = self.array(x)
+        self._calls[name] += 1
+        if values.ndim < 2 or not values.size:
+            return
+        call = f" (call {self._calls[name]})" * (self._calls[name] > 1)
+        rows = np.moveaxis(values.astype(np.float64), 1, -1)
+        rows = rows.reshape(-1, values.shape[1])
+        count = np.full(rows.shape[1], len(rows))
+        summary = np.array(
+            [count, rows.mean(axis=0), rows.std(axis=0), rows.max(axis=0)]
+        )
+        self.rectifiers.setdefault(name + call, []).append(summary)

@@ -1,0 +1,84 @@
+"""How far batches are from running statistics, and what is more than chance."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnlearn.diagnostics.watch import NormState, Reading
+
+__all__ = ["FEW", "Gap", "far_off", "gap", "spread_known"]
+
+# On digits, healthy networks of many kinds had means up to 0.8 running standard
+# deviations off in single channels, and variance ratios up to 2; in a quarter of a layer's
+# channels neither came near FAR and RATIO.
+MANY = 0.25  # share of a layer's channels that makes FAR and RATIO enough
+FAR, ALONE_FAR = 0.5, 1.5  # running standard deviations between two means
+RATIO = 2.0  # between two variances
+SURE = 6.0  # standard errors, on top of that
+EXAMPLES = 16  # that a comparison with running statistics takes
+FEW = 4  # values per mean: chapter 06 finds 2 to be too few
+
+
+class Gap(NamedTuple):
+    """How far batches are from running statistics, one number per channel.
+
+    `mean` is in running standard deviations, `log_ratio` the logarithm of batch
+    variance / running variance; the others are their standard errors.
+    """
+
+    mean: NDArray
+    mean_error: NDArray
+    log_ratio: NDArray
+    log_ratio_error: NDArray
+
+
+def gap(norm: NormState, readings: list[Reading]) -> Gap | None:
+    """Compare batches with running statistics; None where there is nothing to compare.
+
+    Both are estimates. An error comes from the scatter of whole examples, which need
+    not be Gaussian or independent inside; with several batches also from the scatter of
+    these, whichever is larger. That of the running statistics follows from their
+    momentum, as if training had used batches of this size.
+    """
+    if not norm.tracks or not readings or not spread_known(readings):
+        return None
+    sizes = [len(reading.means) for reading in readings]
+    if sum(sizes) < EXAMPLES or min(sizes) < FEW:
+        return None  # their scatter says too little about chance
+    memory = 0.0 if norm.momentum is None else norm.momentum / (2 - norm.momentum)
+    root = np.sqrt(norm.running_var.astype(np.float64) + readings[0].eps)
+    mean, mean_error = _average([reading.means for reading in readings], memory)
+    var, var_error = _average([reading.squares for reading in readings], memory)
+    var += readings[0].eps
+    return Gap(
+        (mean - norm.running_mean) / root,
+        mean_error / root,
+        np.log(var / root**2),
+        var_error / var,
+    )
+
+
+def _average(parts: list[NDArray], memory: float) -> tuple[NDArray, NDArray]:
+    """Average the parts of all examples; return the error of the difference, too."""
+    examples, count = np.concatenate(parts), len(parts)
+    one_batch = examples.var(axis=0, ddof=1) * count / len(examples)
+    if count > 1:
+        scatter = np.var([part.mean(axis=0) for part in parts], axis=0, ddof=1)
+        one_batch = np.maximum(one_batch, scatter)
+    return examples.mean(axis=0), np.sqrt(one_batch * (1 / count + memory))
+
+
+def spread_known(readings: list[Reading]) -> bool:
+    """Say whether something can be learned about the spread of values."""
+    return all(reading.values > 1 for reading in readings)
+
+
+def far_off(found: Gap, readings: list[Reading]) -> NDArray:
+    """Tell which channels are off by more than chance and training explain."""
+    off, ratio = np.abs(found.mean), np.abs(found.log_ratio)
+    audible = np.concatenate([r.var for r in readings]).mean(axis=0) > readings[0].eps
+    away = audible & (off > np.maximum(FAR, SURE * found.mean_error))
+    far = away | (ratio > np.maximum(np.log(RATIO), SURE * found.log_ratio_error))
+    # One variance alone proves nothing: rarely active features jump.
+    return far if far.mean() >= MANY else away & (off > ALONE_FAR)
