@@ -439,6 +439,11 @@ def test_wrong_statistics_do_not_spoil_what_follows(healthy, family):
     net = copy.deepcopy(healthy).eval()
     net[1].running_mean += 3 * np.sqrt(net[1].running_var)
     assert named(diagnose(family(net), X[:64])) == {("1", "drift")}
+    tracking = conv_of(0, lambda n: InstanceNorm(n, track_running_stats=True))
+    net = trained(tracking, split=IMAGES).eval()
+    assert len(diagnose(family(net, 4), IMAGES.x_train[:64])) == 0
+    net[1].running_mean += 3 * np.sqrt(net[1].running_var)
+    assert named(diagnose(family(net, 4), IMAGES.x_train[:64])) == {("1", "drift")}
 
 
 @pytest.mark.parametrize(("steps", "said"), [(28, True), (29, False)])
