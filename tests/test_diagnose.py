@@ -876,8 +876,16 @@ class Branches(nn.Module):
 )
 def test_bias_lives_if_any_output_feels_it(join, count):
     torch.manual_seed(0)
-    report = diagnose(warmed(Branches(join)), X[:64])
-    assert named(report) == only(count, ("norm", "bias"))
+    net = warmed(Branches(join))
+    for data in (X[:64], torch.tensor(X[:64])):  # both are float64, the network is not
+        assert named(diagnose(net, data)) == only(count, ("norm", "bias"))
+
+
+def test_bias_in_a_container_of_its_own():
+    torch.manual_seed(0)
+    linear = nn.Sequential(nn.Linear(64, 20))
+    net = warmed(nn.Sequential(linear, nn.BatchNorm1d(20)))
+    assert named(diagnose(net, X[:64])) == {("1", "bias")}
 
 
 def test_rectifiers_of_numbers_and_those_used_twice():
@@ -1072,6 +1080,13 @@ def test_nothing_is_changed_in_ours(healthy, mode):
         else:
             diagnose(net, X[:64])
         assert everything(net) == before and surroundings() == outside
+
+
+def test_data_are_not_changed_by_a_network_that_does():
+    x = torch.rand(64, 20) - 0.5
+    before = x.clone()
+    diagnose(nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(20)), x)
+    assert torch.equal(x, before)
 
 
 def test_a_backward_pass_may_wait_meanwhile(healthy):
