@@ -978,6 +978,13 @@ def test_norms_of_every_dimension(dimensions):
     assert [layer.values for layer in report.layers] == [32 * m, m]
 
 
+def test_an_example_without_a_batch_axis_is_passed_over():
+    net = nn.Sequential(nn.InstanceNorm1d(5, track_running_stats=True)).eval()
+    net[0].running_mean += 1
+    report = diagnose(net, torch.randn(5, 30))
+    assert len(report) == 0 and report.layers[0].values is None
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_half_precision(dtype):
     torch.manual_seed(0)
@@ -1178,15 +1185,20 @@ def test_bad_input(healthy, model, data, error, words):
 
 
 @pytest.mark.parametrize(
-    ("norm", "width"),
-    [(BatchNorm(3), 4), (GroupNorm(2, 4), 5), (LayerNorm((8, 8)), 8)],
+    ("norm", "shape"),
+    [
+        (BatchNorm(3), (64, 4)),
+        (BatchNorm(3), (64,)),
+        (GroupNorm(2, 4), (64, 5)),
+        (LayerNorm((8, 8)), (64, 8)),
+    ],
 )
-def test_norms_complain_themselves(norm, width, family):
+def test_norms_complain_themselves(norm, shape, family):
     own = (
         "(BatchNorm|batch_norm|GroupNorm|LayerNorm|layer_norm|channels|elements|shape)"
     )
     with pytest.raises((ValueError, RuntimeError), match=own) as caught:
-        diagnose(family(norm), np.ones((64, width)))
+        diagnose(family(norm), np.ones(shape))
     assert "read" not in [entry.name for entry in caught.traceback]
 
 
