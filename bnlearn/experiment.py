@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bnlearn.layers import Layer, ReLU, Sigmoid, Tanh, cross_entropy
+from bnlearn.layers import BatchNorm, Layer, ReLU, Sigmoid, Tanh, cross_entropy
 
-__all__ = ["Trace", "Vitals", "sweep", "trace", "vitals"]
+__all__ = ["Shaken", "Trace", "Vitals", "sweep", "trace", "vitals"]
 
 # The slope of an activation, from its output, as a share of the largest slope.
 SLOPES = {
@@ -150,6 +150,59 @@ def vitals(model: Layer, x: NDArray, y: NDArray, before: dict[str, NDArray]) -> 
         flat = np.mean(kinds[kind](output) < FLAT)
         rows.append((output.std(), np.sqrt(np.mean(gradient**2)), flat, step))
     return Vitals(*np.array(rows).T)
+
+
+class Shaken(BatchNorm):
+    r"""Batch norm, and behind it a new random scale and shift at every call.
+
+    .. math::
+
+        z = y\, e^{\sigma a / 2} + \sigma b
+
+    with the output y of the norm and standard Gaussian numbers a, b for each unit, which
+    are the same for all examples. It puts back what the norm takes away: the mean and
+    the spread of every unit move from call to call.
+
+    Parameters
+    ----------
+    num_features : int
+        Number of units.
+    generator : numpy.random.Generator
+        Draws the numbers.
+    strength : float
+        The sigma of the formula: the typical shift, in standard deviations of y where
+        gamma is 1. May be changed later; 0 is a plain batch norm.
+
+    References
+    ----------
+    In the spirit of S. Santurkar, D. Tsipras, A. Ilyas, A. Madry. How Does Batch
+    Normalization Help Optimization? NeurIPS 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = Shaken(2, np.random.default_rng(0), strength=1.5)
+    >>> x = np.array([[1.0, 2.0], [3.0, 6.0]])
+    >>> layer(x).mean(axis=0).round(2), layer(x).mean(axis=0).round(2)
+    (array([0.96, 0.16]), array([1.96, 1.42]))
+    """
+
+    def __init__(
+        self, num_features: int, generator: np.random.Generator, strength: float
+    ) -> None:
+        super().__init__(num_features)
+        self.generator = generator
+        self.strength = strength
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Normalise, then scale and shift at random."""
+        noise = self.generator.standard_normal((2, self.num_features)) * self.strength
+        self._factor = np.exp(noise[0] / 2)
+        return super().forward(x) * self._factor + noise[1]
+
+    def backward(self, dout: NDArray) -> NDArray:
+        """Send the gradient back through the scale and the norm."""
+        return super().backward(dout * self._factor)
 
 
 def _listen(layer: Layer, name: str, found: Trace) -> None:

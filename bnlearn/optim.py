@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from bnlearn.layers import Layer
 
-__all__ = ["SGD", "Adam"]
+__all__ = ["SGD", "Adam", "Together"]
 
 
 class Optimizer:
@@ -168,3 +168,41 @@ class Adam(Optimizer):
         self._moments[name] = (step, first, second)
         root = np.sqrt(second / (1 - b2**step))
         return first / (1 - b1**step) / (root + self.eps)
+
+
+class Together:
+    """Several optimisers that step at once, each on its own parameters of one model.
+
+    Parameters
+    ----------
+    *parts : Optimizer
+        Most often with different `only`.
+
+    Raises
+    ------
+    ValueError
+        If there are none, if they train different models, or if two of them have a
+        parameter in common.
+
+    Examples
+    --------
+    >>> from bnlearn.layers import Linear
+    >>> net = Linear(3, 2)
+    >>> fast, slow = SGD(net, 1.0, only=("weight",)), SGD(net, 0.1, only=("bias",))
+    >>> Together(fast, slow).step()
+    """
+
+    def __init__(self, *parts: Optimizer) -> None:
+        if not parts or any(part.model is not parts[0].model for part in parts):
+            raise ValueError("Together: expected one or more optimizers of one model")
+        names = [name for part in parts for name in part.only]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"Together: more than one optimizer has {twice}")
+        self.parts = parts
+        self.model = parts[0].model
+
+    def step(self) -> None:
+        """Let every part make its step."""
+        for part in self.parts:
+            part.step()

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from bnlearn.data import load_digits
-from bnlearn.layers import BatchNorm, Sigmoid, mlp
-from bnlearn.optim import SGD
+from bnlearn.exercises.catalogue.chapter_08 import residual_stream
+from bnlearn.experiment import Shaken
+from bnlearn.layers import BatchNorm, Linear, ReLU, Residual, Sigmoid, mlp
+from bnlearn.optim import SGD, Together
 from bnlearn.train import accuracy, train, update_bn
 
 
@@ -46,24 +48,37 @@ def test_what_the_derivation_takes_from_cho_and_saul():
     np.testing.assert_allclose(np.mean((a > 0) & (b > 0)), j_slope / 2, atol=4e-3)
 
 
-class Shaken(BatchNorm):
-    """As in the chapter."""
-
-    def __init__(self, units, generator, strength):
-        super().__init__(units)
-        self.generator, self.strength = generator, strength
-
-    def forward(self, x):
-        noise = self.strength * self.generator.standard_normal((2, self.num_features))
-        self.factor = np.exp(noise[0] / 2)
-        return super().forward(x) * self.factor + noise[1]
-
-    def backward(self, dout):
-        return super().backward(dout * self.factor)
+def test_predictions_of_the_exercise_on_residual_streams():
+    # Wide and with a large batch; 6 seeds, whose mean is within a few per cent.
+    width, m, chi = 300, 256, np.pi / (np.pi - 1)
+    gamma = np.array([0.3, 1.5, 0.7, 2.0, 0.5, 1.0, 0.2, 1.2])
+    expected, predicted = residual_stream(gamma, chi)
+    found, growth = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        h, shares, blocks = rng.standard_normal((m, width)), [], []
+        for scale in gamma:
+            norm = BatchNorm(width)
+            norm.weight[...] = scale
+            blocks.append(Residual(ReLU(), Linear(width, width, generator=rng), norm))
+            before, h = h, blocks[-1](h)
+            shares.append((h - before).var(axis=0).mean() / h.var(axis=0).mean())
+        start = dout = rng.standard_normal((m, width))
+        for block in blocks[::-1]:
+            dout = block.backward(dout)
+        found.append(shares)
+        growth.append(np.linalg.norm(dout) / np.linalg.norm(start))
+    np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.05)
+    np.testing.assert_allclose(np.mean(growth), predicted, rtol=0.03)
+    # gamma 1 everywhere: the two formulas of the chapter
+    shares, growth = residual_stream(np.ones(40), chi)
+    blocks = np.arange(1, 41)
+    np.testing.assert_allclose(shares, 1 / (blocks + 1))
+    np.testing.assert_allclose(growth, np.sqrt(np.prod(1 + chi / blocks)))
 
 
 @pytest.mark.parametrize(
-    ("strength", "low", "high"), [(0.5, 0.9, 1), (1, 0.9, 1), (8, 0, 0.8)]
+    ("strength", "low", "high"), [(0.5, 0.9, 1), (1, 0.9, 1), (8, 0, 0.5)]
 )
 def test_strength_of_the_shaking(strength, low, high):
     digits, rng = load_digits(), np.random.default_rng(0)
@@ -76,34 +91,25 @@ def test_strength_of_the_shaking(strength, low, high):
         layer.strength = 0.0
     update_bn(net, digits.x_train, batch_size=len(digits.x_train))
     score = accuracy(net, digits.x_test, digits.y_test)
-    print(score)
     assert low <= score <= high
 
 
-class Layerwise:
+def cancelling(net, depth):
     """An SGD for each layer, with a rate that cancels the explosion."""
-
-    def __init__(self, net, depth):
-        self.model, self.parts = net, []
-        for layer in range(1, depth + 2):
-            places = (3 * layer - 3, 3 * layer - 2)  # the matrix and its norm
-            own = tuple(
-                name for name in net.parameters() if int(name.split(".")[0]) in places
-            )
-            rate = 0.1 * 1.211 ** min(layer - depth, 0)
-            self.parts.append(SGD(net, rate, only=own))
-
-    def step(self):
-        for part in self.parts:
-            part.step()
+    parts = []
+    for layer in range(1, depth + 2):
+        places = (3 * layer - 3, 3 * layer - 2)  # the matrix and its norm
+        names = [n for n in net.parameters() if int(n.split(".")[0]) in places]
+        parts.append(SGD(net, 0.1 * 1.211 ** min(layer - depth, 0), only=tuple(names)))
+    return Together(*parts)
 
 
-def test_rates_that_cancel_the_explosion_do_not_help():
-    digits, rng = load_digits(), np.random.default_rng(0)
+@pytest.mark.parametrize("seed", range(3))
+def test_rates_that_cancel_the_explosion_do_not_help(seed):
+    digits, rng = load_digits(), np.random.default_rng(seed)
     net = mlp((64, *[32] * 40, 10), norm=True, generator=rng)
-    train(net, Layerwise(net, 40), digits.x_train, digits.y_train, steps=60,
+    train(net, cancelling(net, 40), digits.x_train, digits.y_train, steps=60,
           batch_size=64, generator=rng)  # fmt: skip
     update_bn(net, digits.x_train, batch_size=len(digits.x_train))
     score = accuracy(net, digits.x_test, digits.y_test)
-    print(score)
     assert score < 0.25

@@ -14,11 +14,20 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from bnlearn.exercises import catalogue, check, diagnosis, hint, inputs, solution
+from bnlearn.exercises import (
+    catalogue,
+    check,
+    diagnosis,
+    hint,
+    inputs,
+    report,
+    solution,
+)
+from bnlearn.exercises.beliefs import belief
 from bnlearn.exercises.catalogue import EXERCISES, find
 from bnlearn.exercises.check import judge
 from bnlearn.exercises.definition import Exercise
-from bnlearn.exercises.diagnosis import pairs, singles
+from bnlearn.exercises.diagnosis import Finding, pairs, singles
 from bnlearn.exercises.sandbox import Run
 from bnlearn.exercises.trial import copied, run_all
 from bnlearn.exercises.verdict import shown
@@ -512,15 +521,16 @@ def test_an_answer_that_is_right_for_some_inputs_only():
 
 
 class Tags(HTMLParser):
-    """Collect the tags and the text of a piece of HTML."""
+    """Collect the tags, the addresses and the text of a piece of HTML."""
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.text = set(), ""
+        self.tags, self.addresses, self.text = set(), [], ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
+        self.addresses += [value for name, value in attrs if name == "href"]
 
     def handle_data(self, data):
         self.text += data
@@ -554,6 +564,65 @@ def test_verdict_in_all_forms(answer):
     stored = json.loads(json.dumps(verdict.to_dict()))
     assert stored["status"] == verdict.status and stored["seed"] == 4
     assert stored["exercise"] == "backward-closed-form"
+
+
+# Beliefs behind mistakes --------------------------------------------------------------
+
+
+def mistake_of(exercise, identifier):
+    [found] = [m for m in exercise.mistakes if m.identifier == identifier]
+    return found
+
+
+def test_belief_behind_a_mistake_is_named_and_linked():
+    exercise = EXERCISES["standardise"]
+    [edit, *_] = mistake_of(exercise, "unbiased-variance").edits
+    verdict = judge(exercise, exercise.program(edit), 0)
+    words = "A common belief behind it: 'The variance is divided by m - 1.'"
+    assert str(verdict).count(words) == 1
+    message, said = verdict.paragraphs[-2:]
+    assert "in a batch it is divided by m." in message and said.startswith(words)
+    assert "See the page Misconceptions." in said
+    page = Tags(verdict._repr_html_())
+    assert page.tags == {"div", "p", "strong", "a"} and said in page.text
+    assert page.addresses == ["../misconceptions.ipynb#mis-unbiased"]
+
+
+def test_belief_behind_an_error_is_named():
+    exercise = EXERCISES["scale-and-shift"]
+    mistake = mistake_of(exercise, "per-example")
+    verdict = judge(exercise, exercise.program(mistake.edits[0]), 0)
+    assert verdict.status == "error"
+    assert belief(mistake.misconception) in verdict.paragraphs
+
+
+def test_mistake_without_a_belief_names_none():
+    exercise = EXERCISES["standardise"]
+    [edit, *_] = mistake_of(exercise, "eps-outside").edits
+    assert "belief" not in str(judge(exercise, exercise.program(edit), 0))
+
+
+def test_beliefs_are_named_once_and_only_if_certain():
+    exercise = EXERCISES["standardise"]
+    axis, unbiased, outside = (
+        mistake_of(exercise, name)
+        for name in ("wrong-axis", "unbiased-variance", "eps-outside")
+    )
+
+    def named(*findings):
+        found = [Finding(("y",), alternatives) for alternatives in findings]
+        return [link.address.partition("#")[2] for link in report.beliefs(found)]
+
+    assert named(((axis,),), ((axis, unbiased),)) == ["mis-axis", "mis-unbiased"]
+    assert named(((axis,), (unbiased,)), ((outside,),), ()) == []
+
+
+def test_belief_is_that_of_the_identifier_unless_another_is_given():
+    exercise = replace(CLOSED, mistakes=[])
+    for given in (None, "", "mis-axis"):
+        exercise.mistake("unbiased-variance", "No.", misconception=given)
+    found = [mistake.misconception for mistake in exercise.mistakes]
+    assert found == ["mis-unbiased", "", "mis-axis"]
 
 
 def test_html_is_escaped():

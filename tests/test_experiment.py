@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnlearn.experiment import Trace, sweep, trace, vitals
+from bnlearn.experiment import Shaken, Trace, sweep, trace, vitals
 from bnlearn.layers import (
     BatchNorm,
     Linear,
@@ -370,3 +370,43 @@ def test_vitals_refuses_other_networks():
     net = Sequential(Linear(4, 3), Linear(3, 2))
     with pytest.raises(ValueError, match="got 0 activations and 2 weights"):
         vitals(net, np.ones((5, 4)), np.zeros(5, int), net.state_dict())
+
+
+# Shaken
+
+
+def test_shaken_moves_what_it_puts_out():
+    rng = np.random.default_rng(1)
+    layer = Shaken(400, np.random.default_rng(0), strength=1.5)
+    layer.weight[...], layer.bias[...] = rng.normal(size=(2, 400))
+    x = rng.normal(size=(9, 400))
+    plain = BatchNorm(400)
+    plain.load_state_dict(layer.state_dict())
+    y, first, second = plain(x), layer(x), layer(x)
+    slope = np.ptp(first, axis=0) / np.ptp(y, axis=0)
+    shift = first.mean(axis=0) - y.mean(axis=0) * slope
+    # The same for all examples of the batch:
+    np.testing.assert_allclose(first, y * slope + shift, atol=1e-9)
+    np.testing.assert_allclose(shift.std(), 1.5, rtol=0.1)
+    np.testing.assert_allclose(np.log(slope).std(), 0.75, rtol=0.1)
+    assert abs(np.corrcoef(shift, slope)[0, 1]) < 0.2
+    assert np.abs(second - first).mean() > 0.5  # new at every call
+    layer.strength = 0.0
+    np.testing.assert_array_equal(layer(x), y)
+
+
+def test_gradient_through_shaken():
+    rng = np.random.default_rng(2)
+    x, dout, h = rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), 1e-6
+    direction = rng.normal(size=x.shape)
+
+    def fresh():
+        layer = Shaken(4, np.random.default_rng(3), strength=1.0)
+        layer.weight[...] = [1, -2, 0.5, 3]
+        return layer
+
+    layer = fresh()
+    layer(x)
+    found = np.sum(layer.backward(dout) * direction)
+    up, down = (np.sum(dout * fresh()(x + s * h * direction)) for s in (1, -1))
+    np.testing.assert_allclose(found, (up - down) / (2 * h), rtol=1e-6)

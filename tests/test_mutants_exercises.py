@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bnlearn.exercises import (
+    beliefs,
     compare,
     definition,
     diagnosis,
@@ -498,11 +499,47 @@ MUTANTS = {
         "{m.message}",
         [named(STANDARDISE, "eps-outside")],
     ),
+    "belief not named": (
+        report,
+        "said += beliefs(findings)",
+        "said += []",
+        [te.test_belief_behind_a_mistake_is_named_and_linked],
+    ),
+    "belief not named after an error": (
+        report,
+        "*beliefs(known), ",
+        "",
+        [te.test_belief_behind_an_error_is_named],
+    ),
+    "belief of one of several mistakes": (
+        report,
+        "if len(f.alternatives) == 1]",
+        "if f.alternatives]",
+        [te.test_beliefs_are_named_once_and_only_if_certain],
+    ),
+    "belief repeated": (
+        report,
+        "in dict.fromkeys(labels) if label",
+        "in labels if label",
+        [te.test_beliefs_are_named_once_and_only_if_certain],
+    ),
+    "belief of the first mistake only": (
+        report,
+        "for mistakes in certain for m in mistakes)",
+        "for mistakes in certain for m in mistakes[:1])",
+        [te.test_beliefs_are_named_once_and_only_if_certain],
+    ),
     # verdict
+    "belief without its link": (
+        verdict,
+        "if isinstance(paragraph, Link):",
+        "if False:",
+        [te.test_belief_behind_a_mistake_is_named_and_linked],
+    ),
     "page not escaped": (
         verdict,
-        "html.escape(p)",
-        "p",
+        "html.escape(paragraph)\n",
+        "paragraph\n",
         [te.test_html_is_escaped],
     ),
     "seed not said": (
@@ -554,7 +591,26 @@ MUTANTS = {
         "hints_given[name] = number",
         [hints],
     ),
+    # beliefs
+    "another label in the link": (
+        beliefs,
+        'f"../{PAGE}.ipynb#{label}"',
+        'f"../{PAGE}.ipynb"',
+        [te.test_belief_behind_a_mistake_is_named_and_linked],
+    ),
     # definition
+    "belief of the identifier not taken": (
+        definition,
+        'BEHIND.get(identifier, "")',
+        '""',
+        [te.test_belief_is_that_of_the_identifier_unless_another_is_given],
+    ),
+    "belief given not taken": (
+        definition,
+        "if misconception is None:",
+        "if True:",
+        [te.test_belief_is_that_of_the_identifier_unless_another_is_given],
+    ),
     "expected as rounded as the input": (
         definition,
         'a.astype("f8") if is_float(a) else a',

@@ -16,7 +16,8 @@ ROOT = notebooks.ROOT
 TEXTS = notebooks.chapters()
 NOTEBOOKS = [text.with_suffix(".ipynb") for text in TEXTS]
 
-CHAPTERS = [path for path in NOTEBOOKS if path.parent.name == "book"]
+PAGES = [path for path in NOTEBOOKS if path.parent.name == "book"]
+CHAPTERS = [path for path in PAGES if path.name[:2].isdigit()]
 
 
 def name(path):
@@ -24,6 +25,7 @@ def name(path):
 
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+each_page = pytest.mark.parametrize("path", PAGES, ids=name)
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=name)
 
 TYPED_SEED = re.compile(
@@ -86,6 +88,31 @@ def test_pair_holds_the_same_cells(path):
     assert content(read(path)) == content(text), "run `make notebooks`"
 
 
+def torn_formulas(text):
+    """Lines that are part of a formula, and begin like an item of a list."""
+    dollars, code, found = 0, False, []
+    for line in text.splitlines():
+        code ^= line.lstrip().startswith("```")
+        if code or not line.strip():
+            dollars = 0
+        elif dollars % 2 and re.match(r"\s*([-+*]|\d+[.)])\s", line):
+            found.append(line)
+        dollars += line.replace("$$", "").count("$")
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "book").glob("**/*.md")), ids=lambda p: p.stem
+)
+def test_no_formula_is_taken_for_a_list(path):
+    assert torn_formulas(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_torn_formula_is_seen():
+    assert torn_formulas("so $a\n- b$ is") == ["- b$ is"]
+    assert torn_formulas("so $a$\n- $b$ is\n1. $c$") == []
+
+
 @each_notebook
 def test_execution_counts_run_from_one(path):
     assert counts_complaint(read(path)) is None
@@ -146,15 +173,15 @@ def test_figures_have_words_and_a_number(path):
         assert printed(cell).strip(), f"prints nothing:\n{cell.source}"
 
 
-@each_chapter
-def test_chapter_has_experiments_that_print(path):
+@each_page
+def test_page_has_experiments_that_print(path):
     experiments = [c for c in code_cells(read(path)) if "experiment" in tags(c)]
     assert experiments
     assert all(printed(cell).strip() for cell in experiments)
 
 
 @pytest.mark.slow
-@each_chapter
+@each_page
 def test_second_seed_changes_every_experiment(path):
     stored = read(path)
     other = copy.deepcopy(stored)
@@ -180,7 +207,7 @@ def test_pages_of_exercises_follow_their_definitions():
 
 
 def test_unsolved_exercises_are_not_attempted():
-    for path in set(NOTEBOOKS) - set(CHAPTERS):
+    for path in set(NOTEBOOKS) - set(PAGES):
         checks = [c for c in code_cells(read(path)) if c.source.startswith("check(")]
         assert len(checks) >= 4
         for cell in checks:

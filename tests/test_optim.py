@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bnlearn.layers import BatchNorm, Linear, ReLU, Sequential
-from bnlearn.optim import SGD, Adam, Optimizer
+from bnlearn.optim import SGD, Adam, Optimizer, Together
 
 SHAPES = {"weight": (4, 3), "bias": (4,)}
 CASES = {
@@ -149,3 +149,31 @@ def test_base_class_has_no_direction():
 def test_a_single_name_is_no_tuple():
     with pytest.raises(TypeError, match=r"SGD: expected only to be a tuple"):
         SGD(Linear(2, 2), 0.1, only="weight")
+
+
+def test_together_is_each_part_on_its_own_parameters():
+    rng = np.random.default_rng(8)
+    x, dout = rng.standard_normal((6, 4)), rng.standard_normal((6, 3))
+    nets = [Linear(4, 3, generator=np.random.default_rng(1)) for _ in range(3)]
+    for net in nets:
+        net(x)
+        net.backward(dout)
+    one = SGD(nets[0], 0.5, only=("weight",)), SGD(nets[0], 0.1, only=("bias",))
+    both = Together(*one)
+    assert both.model is nets[0]
+    both.step()
+    SGD(nets[1], 0.5).step()
+    SGD(nets[2], 0.1).step()
+    np.testing.assert_array_equal(nets[0].weight, nets[1].weight)
+    np.testing.assert_array_equal(nets[0].bias, nets[2].bias)
+    assert (nets[0].bias != nets[1].bias).all()
+
+
+def test_together_refuses():
+    net, other = Linear(2, 2), Linear(2, 2)
+    with pytest.raises(ValueError, match="one or more optimizers of one model"):
+        Together()
+    with pytest.raises(ValueError, match="one or more optimizers of one model"):
+        Together(SGD(net, 0.1), SGD(other, 0.1))
+    with pytest.raises(ValueError, match=r"more than one optimizer has \['weight'\]"):
+        Together(SGD(net, 0.1), SGD(net, 0.1, only=("weight",)))

@@ -19,17 +19,20 @@ from bnlearn import (
     running,
 )
 from bnlearn.data import load_digits, slant, toss
+from bnlearn.exercises.catalogue import EXERCISES
 from bnlearn.exercises.quizzes import QUIZZES, find_quiz
 from bnlearn.experiment import trace
 from bnlearn.gradcheck import numerical_gradient
 from bnlearn.layers import (
     BatchNorm,
     Conv2d,
+    Dropout,
     GroupNorm,
     InstanceNorm,
     LayerNorm,
     Linear,
     ReLU,
+    Residual,
     RMSNorm,
     Sequential,
     cross_entropy,
@@ -51,6 +54,12 @@ IN_THE_CHAPTER = {
     "one-class-a-batch": "assert min(inside) > 0.7 and max(alone) < 0.3",
     "quarter-contrast": 'assert at["running"].max() < min(at["no norm"].min()',
     "no-cure": "game[:, 1:4].max() < best + 0.05",
+    "deeper-than-ten": "normed[2].max() < normed[1].min() - 0.2",
+    "pairs-at-the-best-rate": "assert min(best[2][0]) > max(best[2][1])",
+    "shaken": "assert shaken[:, 1].min() > max(plain[:, 1].max(), 100 * normed",
+    "smoothest-road": "assert (sigmoid[0].max(axis=0) < 0.7 * relu[1].min(axis=0)).all()",
+    "set-back": "assert normed.min() > 0.85 and plain[2:].max() < 0.5 and kept[3:].max()",
+    "forty-layers": "assert np.median(relu) + 0.05 < np.median(tanh) < np.median(sigm",
 }
 
 
@@ -787,6 +796,274 @@ def _(said):
     dx = norms.group_norm_backward(dy[..., None], cache)[0]
     left["group"] = np.abs(dx.reshape(4, 3, 10).sum(axis=2)).max()
     assert max(left["layer"], left["group"]) < 1e-12 and left["rms"] > 0.1
+
+
+# Chapter 07 ---------------------------------------------------------------------------
+
+
+def first_step(rate, scale=1.0, norm=lambda n: BatchNorm(n, eps=1e-14)):
+    """Make one step of the hidden weights, and give them in units of the scale."""
+    digits = load_digits()
+    net = mlp((64, 20, 10), norm=norm, generator=np.random.default_rng(0))
+    net[0].weight *= scale
+    net.backward(cross_entropy(net(digits.x_train[:64]), digits.y_train[:64])[1])
+    SGD(net, rate, only=("0.weight",)).step()
+    return net[0].weight / scale, net.gradients()["0.weight"]
+
+
+@computes("a-third-of-the-scale")
+def _(said):
+    before, gradient = first_step(0.9)
+    for choice in QUESTIONS["a-third-of-the-scale"].choices:
+        after, steeper = first_step(float(choice.text), 1 / 3)
+        same = np.allclose(after, before, rtol=1e-9, atol=1e-12)
+        assert same == (choice.text == said.split()[0])
+    np.testing.assert_allclose(steeper, 3 * gradient, rtol=1e-9, atol=1e-12)
+    after, _ = first_step(8.1, 3)
+    np.testing.assert_allclose(after, before, rtol=1e-9, atol=1e-12)
+
+
+@computes("steps-at-a-price")
+def _(said):
+    steps, price = {"plain": 200, "norm": 80}, 3
+    assert steps["norm"] * price > steps["plain"]
+    assert f"{steps['norm'] * price} plain ones" in said
+    assert steps["norm"] / steps["plain"] == 2 / 5
+
+
+def test_accuracy_after_400_steps_is_as_the_quiz_says(root):
+    text = text_of(root, "steps-at-a-price")
+    assert "np.median(longer[0]) - np.median(longer[1])) < 0.04" in text
+    assert "A point or two." in text
+
+
+def test_answers_about_batches_of_eight_and_64_are_in_the_chapter(root):
+    text = text_of(root, "pairs-at-the-best-rate")
+    assert "np.median(best[8][1]) > np.median(best[8][0]) - 0.05" in text
+    assert "min(best[64][1]) > max(best[64][0])" in text
+
+
+@computes("ten-and-fifty-four")
+def _(said):
+    digits = load_digits()
+    x, y = digits.x_train[:64], digits.y_train[:64]
+    net = mlp((64, 20, 10), norm=LayerNorm, generator=np.random.default_rng(0))
+
+    def gradient(rows):
+        net.backward(cross_entropy(net(x[rows]), y[rows])[1])
+        return net.gradients()["0.weight"].copy()
+
+    small, large, whole = (
+        gradient(slice(*ends)) for ends in ((0, 10), (10, 64), (0, 64))
+    )
+    np.testing.assert_allclose(
+        10 / 64 * small + 54 / 64 * large, whole, rtol=1e-9, atol=1e-14
+    )
+    assert np.linalg.norm((small + large) / 2 - whole) > 0.1 * np.linalg.norm(whole)
+    length = np.linalg.norm(small + large) / np.linalg.norm(whole)
+    assert 1.7 < length < 2.6 and "twice as long" in wrong_text("ten-and-fifty-four")
+    assert (0.5 / 10) / (0.5 / 54) == pytest.approx(5.4)
+    assert "5.4 times" in said and "10/64 and 54/64" in said
+
+
+@computes("what-moves-the-bias")
+def _(said):
+    digits = load_digits()
+    x, y = digits.x_train[:256].astype(np.float32), digits.y_train[:256]
+
+    def moved(make, dtype):
+        g = np.random.default_rng(0)
+        net = Sequential(
+            Linear(64, 32, dtype=dtype, generator=g),
+            BatchNorm(32, dtype=dtype),
+            ReLU(),
+            Linear(32, 10, init="xavier", dtype=dtype, generator=g),
+        )
+        start = net[0].bias.copy()
+        train(net, make(net), x.astype(dtype), y, steps=60, batch_size=64, generator=g)
+        return np.abs(net[0].bias - start).max(), np.abs(
+            net.gradients()["0.bias"]
+        ).max()
+
+    adam, gradient = moved(lambda net: Adam(net, lr=0.01), np.float32)
+    assert 0 < gradient < 1e-6 and adam > 0.01
+    assert moved(lambda net: Adam(net, lr=0.01), np.float64)[0] < 1e-6
+    assert moved(lambda net: SGD(net, 0.1), np.float32)[0] < 1e-5
+    assert moved(lambda net: SGD(net, 0.1, momentum=0.9), np.float32)[0] < 1e-5
+    assert round(1 / (1 - 0.9)) == 10  # gradients that momentum adds up
+    # No effect through eps.
+    a = random(6, 3)
+    ys = [batch_norm_forward(a + b, eps=0.5)[0] for b in (0, 7)]
+    np.testing.assert_allclose(*ys, rtol=0, atol=1e-12)
+
+
+@computes("test-by-its-own")
+def _(said):
+    x = 2 * random(12, 5) + 3
+
+    def own(rows):
+        left = rows - rows.mean(axis=0)
+        return left / np.where(left.any(axis=0), rows.std(axis=0), 1)
+
+    assert np.abs(own(x)[0] - own(x[:6])[0]).max() > 0.1
+    assert not own(x[:1]).any()
+    layer = BatchNorm(5)
+    layer(x)
+    layer.eval()
+    np.testing.assert_array_equal(layer(x)[:6], layer(x[:6]))
+
+
+@computes("what-is-thrown-away")
+def _(said):
+    x = 2 * random(32, 50) + 3
+    x_hat, cache = batch_norm_forward(x)
+    np.testing.assert_allclose(x_hat / cache.inv_std + cache.mean, x, atol=1e-12)
+    assert said.startswith(f"{cache.inv_std.size + cache.mean.size} ")
+    assert 2 * len(x) == 64 and x.size == 1600
+    doubled = batch_norm_forward(2 * x, eps=1e-14)[0]
+    np.testing.assert_allclose(doubled, batch_norm_forward(x, eps=1e-14)[0], atol=1e-10)
+
+
+@computes("spread-in-use")
+def _(said):
+    x = random(200_000, 1)
+    drop, norm = Dropout(0.5, generator=np.random.default_rng(1)), BatchNorm(1)
+    norm.momentum = 1.0
+    dropped = drop(x)
+    norm(dropped)
+    for layer in (drop, norm):
+        layer.eval()
+    spread = norm(drop(x)).std()
+    np.testing.assert_allclose(dropped.var(), 2, rtol=0.02)
+    assert said.startswith(f"{spread:.2f} ")
+    assert f"{spread**2:.1f}" == "0.5" and f"{np.sqrt(2):.2f}" == "1.41"
+
+
+@computes("ten-steps-of-decay")
+def _(said):
+    rates = EXERCISES["rates-without-decay"].reference(np.full(11, 0.1), 0.5)
+    grown = rates[10] / rates[0]
+    assert said.startswith(f"{grown:.1f} ") and 1 - 0.1 * 0.5 == 0.95
+    assert grown == pytest.approx(0.95**-20)
+    texts = [c.text for c in QUESTIONS["ten-steps-of-decay"].choices]
+    assert {f"{0.95**-10:.1f}", f"{0.95**20:.2f}"} <= set(texts)
+
+
+# Chapter 08 ---------------------------------------------------------------------------
+
+
+def normed_gradient(w, seed=0):
+    """Loss and gradient of weights in front of a batch norm."""
+    x, dout = random(12, w.shape[1], seed=seed), random(12, len(w), seed=seed + 1)
+    y, cache = batch_norm_forward(x @ w.T, eps=1e-14)
+    return np.sum(np.tanh(y) * dout), (
+        batch_norm_backward((1 - np.tanh(y) ** 2) * dout, cache)[0].T @ x
+    )
+
+
+@computes("three-times-as-long")
+def _(said):
+    w = random(3, 5)
+    (loss, g), (same, short) = normed_gradient(w), normed_gradient(3 * w)
+    assert loss == pytest.approx(same, rel=1e-9) and "3 times shorter" in said
+    np.testing.assert_allclose(g, 3 * short, rtol=1e-9)
+    turns = [np.linalg.norm(a) / np.linalg.norm(b) for a, b in ((g, w), (short, 3 * w))]
+    assert turns[0] == pytest.approx(9 * turns[1])
+
+
+@computes("twelve-and-five")
+def _(said):
+    w = random(3, 5)
+    w *= 12 / np.linalg.norm(w)
+    _, g = normed_gradient(w)
+    after = np.linalg.norm(w - 5 * g / np.linalg.norm(g))
+    assert after == pytest.approx(13) and said.startswith("13 ")
+
+
+@computes("four-times-the-rate")
+def _(said):
+    def walk(eta, lam, rho, steps=4000):
+        g = np.random.default_rng(0)
+        w, u, found = g.standard_normal(60) / 8, 0.0, []
+        for _ in range(steps):
+            noise = g.standard_normal(60)
+            noise -= w * (w @ noise) / (w @ w)
+            u = rho * u + noise / np.linalg.norm(noise) / np.linalg.norm(w) + lam * w
+            new = w - eta * u
+            cosine = w @ new / np.linalg.norm(w) / np.linalg.norm(new)
+            found.append((np.arccos(cosine), np.linalg.norm(new)))
+            w = new
+        return np.mean(found[steps // 2 :], axis=0)
+
+    turn, length = walk(0.2, 0.1, 0.5) / walk(0.05, 0.1, 0.5)
+    assert said.startswith("2 ")
+    np.testing.assert_allclose(turn, 2, rtol=0.03)
+    np.testing.assert_allclose(length, 4**0.25, rtol=0.05)
+    wrong = wrong_text("four-times-the-rate")
+    assert f"{4**0.25:.2f}" == "1.41" and wrong.count("1.41") == 2
+
+
+@computes("what-decay-does")
+def _(said):
+    net = mlp((6, 5, 4, 3), norm=True, generator=np.random.default_rng(0))
+    x = random(9, 6)
+    before = net(x)
+    gammas = [net[i].weight.copy() for i in (1, 4)]
+    for i in (0, 3):
+        net[i].weight *= 0.5
+    np.testing.assert_allclose(net(x), before, rtol=0, atol=1e-3)  # eps is 1e-5
+    assert all((net[i].weight == g).all() for i, g in zip((1, 4), gammas, strict=True))
+
+
+@computes("degrees-1-and-3")
+def _(said):
+    t, weights = np.polynomial.hermite_e.hermegauss(20)
+    weights /= weights.sum()
+    values = t + (t**3 - 3 * t) / np.sqrt(6)
+    slopes = 1 + (3 * t**2 - 3) / np.sqrt(6)
+    np.testing.assert_allclose(weights @ values**2, 2)
+    chi = weights @ slopes**2 / (weights @ values**2 - (weights @ values) ** 2)
+    assert said.startswith(f"{chi:.0f} ") and chi == pytest.approx((1 + 3) / 2)
+    wrong = wrong_text("degrees-1-and-3")
+    assert f"{np.sqrt(chi):.2f}" in wrong and (1 + 9) / 2 == 5 and "5, with" in wrong
+
+
+def blocks(depth, width, generator, gamma=None):
+    """Residual blocks of the chapter, with norms if there are gammas."""
+    made = []
+    for l in range(depth):
+        branch = [ReLU(), Linear(width, width, generator=generator)]
+        if gamma is not None:
+            branch.append(BatchNorm(width))
+            branch[-1].weight[...] = gamma[l]
+        made.append(Residual(*branch))
+    return Sequential(*made)
+
+
+@computes("branch-without-norm")
+def _(said):
+    h, ratios, sizes = random(64, 600), [], []
+    net = blocks(12, 600, np.random.default_rng(1))
+    for block in net.layers:
+        before, h = h, block(h)
+        ratios.append(np.sum((h - before) ** 2) / np.sum(before**2))
+        sizes.append(np.sum(h**2) / np.sum(before**2))
+    assert "as large as its stream" in said and "doubles the square" in said
+    # Each within some per cent, as the weights are random.
+    np.testing.assert_allclose(ratios, 1, rtol=0.25)
+    np.testing.assert_allclose([np.mean(ratios), np.mean(sizes) - 1], 1, rtol=0.06)
+    dout = random(64, 600, seed=2)
+    grown = np.sum(net.backward(dout) ** 2) / np.sum(dout**2)
+    np.testing.assert_allclose(grown ** (1 / 12), 2, rtol=0.05)
+
+
+@computes("gamma-at-zero")
+def _(said):
+    net = blocks(5, 30, np.random.default_rng(1), gamma=np.zeros(5))
+    x, dout = random(16, 30), random(16, 30, seed=2)
+    np.testing.assert_array_equal(net(x), x)
+    np.testing.assert_array_equal(net.backward(dout), dout)
+    assert said.startswith("Not at all")
 
 
 def test_every_quiz_is_looked_at():

@@ -12,6 +12,7 @@ import re
 import textwrap
 from pathlib import Path
 
+from bnlearn.exercises.beliefs import belief
 from bnlearn.exercises.catalogue import EXERCISES
 from bnlearn.notebook import source
 from tools.notebooks import ROOT, write_atomically
@@ -178,6 +179,25 @@ def filled(text):
     return textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False)
 
 
+def listed(mistake):
+    """Write a mistake as an item of a list, with a link to the belief behind it.
+
+    Parameters
+    ----------
+    mistake : Mistake
+        One of the bank.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    item = f"- {filled(mistake.message)}"
+    if mistake.misconception:
+        item += f"\n  ([a common belief]({belief(mistake.misconception).address}))"
+    return item
+
+
 def notebook_page(page, exercises):
     """Write the text of one notebook of exercises.
 
@@ -233,7 +253,7 @@ def solutions_page(found):
     for page, exercises in found.items():
         parts.append(f"\n## Chapter {page[:2]}: {title_of(page)}\n")
         for exercise in exercises:
-            mistakes = [f"- {filled(m.message)}" for m in exercise.mistakes]
+            mistakes = [listed(mistake) for mistake in exercise.mistakes]
             part = SOLUTION.format(
                 title=exercise.title,
                 text=filled(exercise.text),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bnlearn.exercises.beliefs import BEHIND
 from bnlearn.exercises.inputs import values
 
 __all__ = ["Exercise", "Family", "Mistake", "Section", "paragraphs"]
@@ -96,6 +97,9 @@ class Mistake:
     unstable : tuple of str
         Families on which it returns rounding errors. No two such programs agree
         there, so being wrong is all that is compared.
+    misconception : str
+        Label of the common belief that stands behind it, one of
+        :data:`bnlearn.exercises.beliefs.BELIEFS`; empty for none.
     """
 
     identifier: str
@@ -103,6 +107,7 @@ class Mistake:
     section: Section
     edits: tuple[dict[str, str], ...] = ()
     unstable: tuple[str, ...] = ()
+    misconception: str = ""
 
 
 @dataclass(eq=False)
@@ -175,10 +180,19 @@ class Exercise:
         *edits: dict[str, str],
         heading: str | None = None,
         unstable: tuple[str, ...] = (),
+        misconception: str | None = None,
     ) -> None:
-        """Add a mistake to the bank; `heading` is a section of the chapter."""
+        """Add a mistake to the bank; `heading` is a section of the chapter.
+
+        The belief behind it is that of other mistakes with this identifier, unless
+        `misconception` names another one, or none ("").
+        """
         section = Section(self.chapter, heading) if heading else self.section
-        self.mistakes.append(Mistake(identifier, message, section, edits, unstable))
+        if misconception is None:
+            misconception = BEHIND.get(identifier, "")
+        self.mistakes.append(
+            Mistake(identifier, message, section, edits, unstable, misconception)
+        )
 
     def program(self, *edits: dict[str, str]) -> Callable:
         """Make the wrong program that some edits of the reference give.

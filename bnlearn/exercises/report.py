@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bnlearn.exercises.beliefs import Link, belief
 from bnlearn.exercises.compare import Complaint
 from bnlearn.exercises.definition import Exercise, Mistake
 from bnlearn.exercises.diagnosis import Finding, diagnose
@@ -55,7 +56,7 @@ def error(exercise: Exercise, seed: int, cases: list[Case]) -> Verdict:
         exercise,
         "error",
         seed,
-        (said, *known_words(exercise, known), *notes(cases)),
+        (said, *known_words(exercise, known), *beliefs(known), *notes(cases)),
         identifiers(known),
         right_outputs(exercise, cases),
         named(exercise, case),
@@ -77,6 +78,7 @@ def wrong(
         said += output_words(outputs, cases)
         findings = [] if all(outputs.values()) else diagnose(exercise, cases)
     said += known_words(exercise, [f for f in findings if f.alternatives])
+    said += beliefs(findings)
     case = next(case for case in cases if not case.passed)
     for finding in findings:
         if not finding.alternatives:
@@ -153,6 +155,13 @@ def sentences(mistakes: tuple[Mistake, ...]) -> str:
     """Say what is wrong: one mistake, or two at once."""
     said = [f"{m.message} See {m.section}." for m in mistakes]
     return said[0] if len(said) == 1 else f"Two mistakes at once. {' And: '.join(said)}"
+
+
+def beliefs(findings: list[Finding]) -> list[Link]:
+    """Name the beliefs behind mistakes that are certain, each once."""
+    certain = [f.alternatives[0] for f in findings if len(f.alternatives) == 1]
+    labels = (m.misconception for mistakes in certain for m in mistakes)
+    return [belief(label) for label in dict.fromkeys(labels) if label]
 
 
 def unknown(

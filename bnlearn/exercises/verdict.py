@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bnlearn.exercises.beliefs import Link
 from bnlearn.exercises.definition import Exercise, is_array
 
 __all__ = ["STATUSES", "Verdict", "shown"]
@@ -68,7 +69,7 @@ class Verdict:
         colour = STATUSES[self.status]
         status, title = html.escape(self.status), html.escape(self.headline)
         title = title.replace(status, f"<strong>{status}</strong>", 1)
-        body = "".join(f"<p {STYLE}>{html.escape(p)}</p>" for p in self.paragraphs)
+        body = "".join(f"<p {STYLE}>{markup(p)}</p>" for p in self.paragraphs)
         box = f"border-left: 4px solid {colour}; padding: 0.2em 0.8em"
         return f'<div style="{box}"><p {STYLE}>{title}</p>{body}</div>'
 
@@ -87,6 +88,14 @@ class Verdict:
 
 # Colours of the page, so that light and dark both work; line breaks are kept.
 STYLE = 'style="margin: 0.3em 0; white-space: pre-wrap"'
+
+
+def markup(paragraph: str) -> str:
+    """Write a paragraph for a page, as a link if it is one."""
+    text = html.escape(paragraph)
+    if isinstance(paragraph, Link):
+        return f'<a href="{html.escape(paragraph.address)}">{text}</a>'
+    return text
 
 
 def plain(value: object) -> object:

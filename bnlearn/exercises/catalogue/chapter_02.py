@@ -81,6 +81,7 @@ STATISTICS.mistake(
     {"((x - mean) ** 2).mean(axis=0)": "((x - mean) ** 2).mean(axis=1)"},
     {"x.mean(axis=0)": "x.mean(axis=1)"},
     heading=AXES,
+    misconception="mis-axis",
 )
 STATISTICS.mistake(
     "all-axes",
@@ -268,6 +269,7 @@ STANDARDISE.mistake(
     {"x.var(axis=0)": "x.var(axis=1, keepdims=True)"},
     {"axis=0": "axis=1"},
     heading=AXES,
+    misconception="mis-axis",
 )
 STANDARDISE.mistake(
     "all-axes",
@@ -436,6 +438,7 @@ CORRECTED.mistake(
         "guess + missed": "x.mean(axis=1)",
     },
     heading=AXES,
+    misconception="mis-axis",
 )
 CORRECTED.mistake(
     "guess-ignored",

@@ -557,6 +557,7 @@ SPREAD.mistake(
         "np.abs(gamma)": "gamma",
         " * np.sqrt(var / (var + eps))": " * np.ones(len(var))",
     },
+    misconception="mis-eps",
 )
 SPREAD.mistake(
     "gamma-forgotten",

@@ -925,6 +925,7 @@ KERAS.mistake(
     {"x.mean(axis=0)": "x.mean(axis=1)"},
     {"x.var(axis=0)": "x.var(axis=1)"},
     heading=RUNNING,
+    misconception="mis-axis",
 )
 KERAS.mistake(
     "all-axes",

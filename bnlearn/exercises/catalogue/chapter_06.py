@@ -591,6 +591,7 @@ LAYER.mistake(
     "last-axis-only",
     "The average is over the last axis only, however many axes gamma has.",
     *everywhere("-1"),
+    misconception="mis-channels",
 )
 LAYER.mistake(
     "all-but-the-first",

@@ -31,7 +31,7 @@ def find_quiz(chapter: str) -> tuple[Question, ...]:
     True
     >>> find_quiz("2")
     Traceback (most recent call last):
-    LookupError: There is no quiz for chapter '2', only for 01, 02, 03, 04, 05, 06.
+    LookupError: There is no quiz for chapter '2', only for 01, 02, 03, 04, 05, 06, 07, 08.
     """
     if chapter not in QUIZZES:
         there = ", ".join(QUIZZES)
