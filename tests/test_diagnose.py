@@ -439,6 +439,11 @@ def test_wrong_statistics_do_not_spoil_what_follows(healthy, family):
     net = copy.deepcopy(healthy).eval()
     net[1].running_mean += 3 * np.sqrt(net[1].running_var)
     assert named(diagnose(family(net), X[:64])) == {("1", "drift")}
+    tracking = conv_of(0, lambda n: InstanceNorm(n, track_running_stats=True))
+    net = trained(tracking, split=IMAGES).eval()
+    assert len(diagnose(family(net, 4), IMAGES.x_train[:64])) == 0
+    net[1].running_mean += 3 * np.sqrt(net[1].running_var)
+    assert named(diagnose(family(net, 4), IMAGES.x_train[:64])) == {("1", "drift")}
 
 
 @pytest.mark.parametrize(("steps", "said"), [(28, True), (29, False)])
@@ -871,8 +876,16 @@ class Branches(nn.Module):
 )
 def test_bias_lives_if_any_output_feels_it(join, count):
     torch.manual_seed(0)
-    report = diagnose(warmed(Branches(join)), X[:64])
-    assert named(report) == only(count, ("norm", "bias"))
+    net = warmed(Branches(join))
+    for data in (X[:64], torch.tensor(X[:64])):  # both are float64, the network is not
+        assert named(diagnose(net, data)) == only(count, ("norm", "bias"))
+
+
+def test_bias_in_a_container_of_its_own():
+    torch.manual_seed(0)
+    linear = nn.Sequential(nn.Linear(64, 20))
+    net = warmed(nn.Sequential(linear, nn.BatchNorm1d(20)))
+    assert named(diagnose(net, X[:64])) == {("1", "bias")}
 
 
 def test_rectifiers_of_numbers_and_those_used_twice():
@@ -963,6 +976,13 @@ def test_norms_of_every_dimension(dimensions):
     assert named(report) == {("0", "momentum")}
     m = int(np.prod((5, 4, 3)[:dimensions]))
     assert [layer.values for layer in report.layers] == [32 * m, m]
+
+
+def test_an_example_without_a_batch_axis_is_passed_over():
+    net = nn.Sequential(nn.InstanceNorm1d(5, track_running_stats=True)).eval()
+    net[0].running_mean += 1
+    report = diagnose(net, torch.randn(5, 30))
+    assert len(report) == 0 and report.layers[0].values is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -1069,6 +1089,13 @@ def test_nothing_is_changed_in_ours(healthy, mode):
         assert everything(net) == before and surroundings() == outside
 
 
+def test_data_are_not_changed_by_a_network_that_does():
+    x = torch.rand(64, 20) - 0.5
+    before = x.clone()
+    diagnose(nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(20)), x)
+    assert torch.equal(x, before)
+
+
 def test_a_backward_pass_may_wait_meanwhile(healthy):
     ours, dout = copy.deepcopy(healthy), np.ones((64, 10))
     theirs = as_torch(ours)
@@ -1158,15 +1185,20 @@ def test_bad_input(healthy, model, data, error, words):
 
 
 @pytest.mark.parametrize(
-    ("norm", "width"),
-    [(BatchNorm(3), 4), (GroupNorm(2, 4), 5), (LayerNorm((8, 8)), 8)],
+    ("norm", "shape"),
+    [
+        (BatchNorm(3), (64, 4)),
+        (BatchNorm(3), (64,)),
+        (GroupNorm(2, 4), (64, 5)),
+        (LayerNorm((8, 8)), (64, 8)),
+    ],
 )
-def test_norms_complain_themselves(norm, width, family):
+def test_norms_complain_themselves(norm, shape, family):
     own = (
         "(BatchNorm|batch_norm|GroupNorm|LayerNorm|layer_norm|channels|elements|shape)"
     )
     with pytest.raises((ValueError, RuntimeError), match=own) as caught:
-        diagnose(family(norm), np.ones((64, width)))
+        diagnose(family(norm), np.ones(shape))
     assert "read" not in [entry.name for entry in caught.traceback]
 
 

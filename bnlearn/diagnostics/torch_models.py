@@ -65,11 +65,11 @@ class TorchModel:
         ]
 
     def batch(self, data: object) -> torch.Tensor:
-        """Make a tensor of one batch, where the model is; arrays get its dtype."""
+        """Make a tensor of one batch, where the model is and of its dtype."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
         floats = [tensor for tensor in tensors if tensor.is_floating_point()]
         x = data if isinstance(data, torch.Tensor) else torch.tensor(np.asarray(data))
-        if floats and x.is_floating_point() and x is not data:
+        if floats and x.is_floating_point():
             x = x.to(floats[0].dtype)
         return x.detach().to(tensors[0].device) if tensors else x.detach()
 
@@ -95,7 +95,7 @@ class TorchModel:
                     module.bias += torch.as_tensor(shifts[name]).to(module.bias)
                 listener.attach(name, module)
             watch.start(x)
-            return [self.array(y) for y in _tensors(twin(x)) if y.is_floating_point()]
+            return [self.array(y) for y in _tensors(twin(x))]
 
 
 class _Listener(TorchFunctionMode):
