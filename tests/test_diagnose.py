@@ -448,6 +448,8 @@ def test_start_that_is_nearly_forgotten(steps, said, family):
     report = diagnose(family(net), X[:256])
     assert named(report) == {("1", "drift")}
     assert ("still weigh 5%" in report.findings[0].message) == said
+    net[1].num_batches_tracked[...] = 0  # loaded, so that nothing is known of the start
+    assert "weigh" not in diagnose(family(net), X[:256]).findings[0].message
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5, 8, 12, 16])
@@ -475,6 +477,7 @@ def test_nothing_varies_or_is_finite_in_any_batch(family):
         net = Sequential(BatchNorm(3))
         report = diagnose(family(net), list(np.full((4, 16, 3), value)))
         assert {finding.kind for finding in report} == {kind, "never-updated"}
+    assert report.findings[0].message == "Not all values are finite."
 
 
 def test_data_of_another_contrast_are_seen(healthy, family):
@@ -689,6 +692,10 @@ def test_dead_units_are_dead_in_all_batches(family):
     x[:32, :5] -= 100  # in the second batch these units are awake
     assert len(diagnose(family(net), [x[:32], x[32:]])) == 0
     assert named(diagnose(family(net), x[:32])) == {("1", "dead")}
+    # Two batches of 16 are enough together.
+    assert named(diagnose(family(net), np.split(x[:32], 2))) == {("1", "dead")}
+    x[3, :5] = 1  # one example wakes them
+    assert len(diagnose(family(net), x[:32])) == 0
 
 
 @pytest.mark.parametrize(("var", "count"), [(0.9, 1), (1.1, 0)])
@@ -885,6 +892,20 @@ def test_model_that_refuses_training_mode_is_still_looked_at():
     net = nn.Sequential(Picky(64, 20, bias=False), nn.BatchNorm1d(20)).eval()
     net[1].running_mean += 100
     assert named(diagnose(net, X[:64])) == {("1", "drift")}
+
+
+def test_of_a_norm_that_is_called_twice_the_first_call_counts():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(3)
+
+        def forward(self, x):
+            return self.norm(x), self.norm(5 * x + 10)
+
+    net = Twice()
+    net.norm.running_mean += 1e-6
+    assert len(diagnose(net, spread_out(64, 3))) == 0
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])

@@ -13,7 +13,7 @@ QUIET = Section(TWO, "What eps does to a quiet pixel")
 KINDS: dict[str, tuple[str, Section]] = {
     "not-finite": (
         "Find the batch or the step that did it: averages and weights never forget it.",
-        Section(SEVEN, "A rate that kills"),
+        Section(SEVEN, "One of two networks guesses"),
     ),
     "mode": (
         "Call train() or eval() on the whole network; a layer that stays frozen needs "
