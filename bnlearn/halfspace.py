@@ -106,8 +106,8 @@ def steps_needed(
     -------
     ndarray
         For each rate, the first step after which the outputs agree with the best ones
-        up to a factor, |cosine| > 0.999; `steps` if that is not reached. (A negative
-        gamma turns the direction round, so the sign is left aside.)
+        up to a factor: their cosine is above 0.999 in size. `steps` if that is not
+        reached. (A negative gamma turns the direction round, so the sign is left aside.)
     """
     nu, sigma = halfspace_problem(generator)
     second, best = sigma + np.outer(nu, nu), -np.linalg.solve(sigma, nu)

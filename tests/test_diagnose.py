@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -846,6 +847,47 @@ def test_bias_changed_in_place_before_the_norm_lives():
     assert not [f for f in diagnose(warmed(net), X[:64]) if f.kind == "bias"]
 
 
+class Branches(nn.Module):
+    """A bias that goes into a norm, and what else `join` makes of it."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.join = join
+        self.linear, self.norm = nn.Linear(64, 20), nn.BatchNorm1d(20)
+
+    def forward(self, x):
+        h = self.linear(x)
+        return self.join(h, self.norm(h))
+
+
+@pytest.mark.parametrize(
+    ("join", "count"),
+    [
+        (lambda h, y: y, 1),
+        (lambda h, y: y + 0.5 * h / h.std(), 0),  # a weak way round the norm
+        (lambda h, y: {"a": [y], "b": h - h.mean()}, 0),
+        (lambda h, y: SimpleNamespace(y=y), 0),  # no tensor can be seen
+    ],
+)
+def test_bias_lives_if_any_output_feels_it(join, count):
+    torch.manual_seed(0)
+    report = diagnose(warmed(Branches(join)), X[:64])
+    assert named(report) == only(count, ("norm", "bias"))
+
+
+def test_rectifiers_of_numbers_and_those_used_twice():
+    class Reused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu = nn.ReLU()
+
+        def forward(self, x):
+            return self.relu(x.mean(dim=1)), self.relu(x), self.relu(x - 9)
+
+    report = diagnose(Reused(), spread_out(64, 3))
+    assert named(report) == {("relu (call 3)", "dead")}
+
+
 class Drop(Tanh):
     """Inverted dropout of a half, in training only."""
 
@@ -1113,6 +1155,19 @@ def test_integers_for_an_embedding():
 def test_bad_input(healthy, model, data, error, words):
     with pytest.raises(error, match=words):
         diagnose(healthy if model is None else model, data)
+
+
+@pytest.mark.parametrize(
+    ("norm", "width"),
+    [(BatchNorm(3), 4), (GroupNorm(2, 4), 5), (LayerNorm((8, 8)), 8)],
+)
+def test_norms_complain_themselves(norm, width, family):
+    own = (
+        "(BatchNorm|batch_norm|GroupNorm|LayerNorm|layer_norm|channels|elements|shape)"
+    )
+    with pytest.raises((ValueError, RuntimeError), match=own) as caught:
+        diagnose(family(norm), np.ones((64, width)))
+    assert "read" not in [entry.name for entry in caught.traceback]
 
 
 def test_bad_input_to_torch(healthy):

@@ -88,6 +88,31 @@ def test_pair_holds_the_same_cells(path):
     assert content(read(path)) == content(text), "run `make notebooks`"
 
 
+def torn_formulas(text):
+    """Lines that are part of a formula, and begin like an item of a list."""
+    dollars, code, found = 0, False, []
+    for line in text.splitlines():
+        code ^= line.lstrip().startswith("```")
+        if code or not line.strip():
+            dollars = 0
+        elif dollars % 2 and re.match(r"\s*([-+*]|\d+[.)])\s", line):
+            found.append(line)
+        dollars += line.replace("$$", "").count("$")
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "book").glob("**/*.md")), ids=lambda p: p.stem
+)
+def test_no_formula_is_taken_for_a_list(path):
+    assert torn_formulas(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_torn_formula_is_seen():
+    assert torn_formulas("so $a\n- b$ is") == ["- b$ is"]
+    assert torn_formulas("so $a$\n- $b$ is\n1. $c$") == []
+
+
 @each_notebook
 def test_execution_counts_run_from_one(path):
     assert counts_complaint(read(path)) is None

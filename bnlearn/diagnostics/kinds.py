@@ -34,7 +34,8 @@ KINDS: dict[str, tuple[str, Section]] = {
         Section(FIVE, "Measuring again"),
     ),
     "dropout": (
-        "Put dropout behind the last norm; update_bn would measure the same again.",
+        "Keep it if what dropout gains is worth the gap, else put dropout behind the "
+        + "last norm; update_bn would measure the same again.",
         Section(SEVEN, "Dropout before batch norm"),
     ),
     "unmixed": (

@@ -11,7 +11,7 @@ __all__ = ["Finding", "LayerRow", "Report"]
 
 SEVERITIES = ("error", "warning", "note")
 HEADER = ("layer", "norm", "mode", "values", "mean off", "variance")
-WIDTH = 88
+WIDTH = 80
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _sets(norm: NormState, x: NDArray) -> NDArray:
 
 def _fits(norm: NormState, x: NDArray) -> bool:
     """Say whether this norm can take `x`; if not, it is left to complain itself."""
-    if x.dtype.kind != "f" or not x.size or x.ndim < norm.trailing + 1:
+    if x.dtype.kind != "f" or x.ndim < norm.trailing + 1:
         return False
     if norm.tracks:
         return x.shape[1] == len(norm.running_mean)
@@ -163,7 +163,7 @@ class Watch:
         """Look at what a rectifier is about to cut; it may be called more than once."""
         values = self.array(x)
         self._calls[name] += 1
-        if values.ndim < 2 or not values.size:
+        if values.ndim < 2:
             return
         call = f" (call {self._calls[name]})" * (self._calls[name] > 1)
         rows = np.moveaxis(values.astype(np.float64), 1, -1)
