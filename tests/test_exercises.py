@@ -399,6 +399,39 @@ def test_rounding_errors_of_another_program_are_the_same_mistake():
     assert verdict.diagnosis == ("one-pass-variance",)
 
 
+def test_where_an_input_makes_rounding_errors_being_wrong_is_enough():
+    # Over constant tenths the mean is off in the last digit, here in another way.
+    def answer(x_train, x_test):
+        mean = (x_train[:4].sum(axis=0) + x_train[4:].sum(axis=0)) / len(x_train)
+        sd = np.sqrt(np.mean((x_train - mean) ** 2, axis=0))
+        return (x_train - mean) / sd, (x_test - mean) / sd
+
+    verdict = judge(EXERCISES["standardise-once"], answer, 0)
+    assert verdict.diagnosis == ("constant-forgotten",)
+
+
+def test_constant_is_what_has_one_value():
+    # 0.1 seven times has a computed deviation of 1e-17.
+    exercise = EXERCISES["standardise-once"]
+    x = np.full((7, 2), 0.1)
+    x[:, 1] = np.arange(7)
+    assert 0 < x[:, 0].std() < 1e-16
+    z_train, z_test = exercise.reference(x, x[:3] + 1)
+    np.testing.assert_allclose(z_train[:, 0], 0, atol=1e-16)
+    np.testing.assert_allclose(z_test[:, 0], 1, rtol=1e-15)  # centred, in its own unit
+    [family] = [f for f in exercise.families if f.noisy]
+    for seed in range(20):
+        x_train, _ = exercise.draw(np.random.default_rng(seed), family)
+        constant = np.ptp(x_train, axis=0) == 0
+        assert constant.sum() == 2 and (x_train[:, constant].std(axis=0) > 0).all()
+
+
+def test_tiny_numbers_are_shown():
+    assert shown(np.array([1.5e-10, -2e-10])) == "[ 1.5e-10, -2.0e-10]"
+    assert shown(np.array([1.5, -2e-10])) == "[ 1.5, -0. ]"
+    assert shown(np.zeros(2)) == "[0., 0.]"
+
+
 def test_what_merely_resembles_a_mistake_is_not_named():
     exercise = EXERCISES["standardise"]
     [mistake] = [m for m in exercise.mistakes if m.identifier == "eps-outside"]

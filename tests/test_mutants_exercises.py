@@ -416,9 +416,15 @@ MUTANTS = {
     ),
     "rounding errors compared": (
         diagnosis,
-        "if any(family.name in mistake.unstable",
-        "if any(False and mistake.unstable",
+        "any(family.name in mistake.unstable",
+        "any(False and mistake.unstable",
         [te.test_rounding_errors_of_another_program_are_the_same_mistake],
+    ),
+    "rounding errors of an input compared": (
+        diagnosis,
+        "if family.noisy or unstable",
+        "if unstable",
+        [te.test_where_an_input_makes_rounding_errors_being_wrong_is_enough],
     ),
     "what resembles is the same": (
         diagnosis,

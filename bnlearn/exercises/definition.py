@@ -68,6 +68,9 @@ class Family:
         input or the answer is float32.
     options : dict
         Keyword arguments for the exercise's `arguments`.
+    noisy : bool
+        Whether wrong programs may return rounding errors here. No two of them agree
+        then, so being wrong is all that is compared.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Family:
     rtol: float = 1e-7
     rtol32: float = 2e-4
     options: dict[str, object] = field(default_factory=dict)
+    noisy: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,7 +108,8 @@ def plain(value: object) -> object:
 def shown(value: object) -> str:
     """Write an argument or a result on one line, a long one shortened."""
     if is_array(value):
-        with np.printoptions(precision=4, suppress=True, threshold=24, edgeitems=2):
+        tiny = 0 < np.abs(value).max(initial=0) < 1e-2  # zeros if not in powers of ten
+        with np.printoptions(precision=4, suppress=not tiny, threshold=24, edgeitems=2):
             text = np.array2string(value, separator=", ")
         return " ".join(text.split())
     return f"{value:.4g}" if isinstance(value, float) else plain_name(value)

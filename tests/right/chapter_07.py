@@ -45,7 +45,7 @@ def once_by_a_loop(x_train, x_test):
     for j in range(x_train.shape[1]):
         column = x_train[:, j]
         sd = np.sqrt(np.mean((column - column.mean()) ** 2))
-        if sd == 0:
+        if len(set(column)) == 1:
             sd = 1
         train[:, j] = (train[:, j] - column.mean()) / sd
         test[:, j] = (test[:, j] - column.mean()) / sd
@@ -55,7 +55,7 @@ def once_by_a_loop(x_train, x_test):
 @answers("standardise-once")
 def once_by_assignment(x_train, x_test):
     mean, var = np.mean(x_train, 0), np.var(x_train, 0)
-    var[var == 0] = 1
+    var[(x_train == x_train[0]).all(axis=0)] = 1
     return [(x - mean) * var**-0.5 for x in (x_train, x_test)]
 
 
@@ -79,10 +79,11 @@ def once_with_a_limit(x_train, x_test):
 @answers("standardise-once")
 def once_by_divide(x_train, x_test):
     mean, sd = x_train.mean(axis=0), x_train.std(axis=0)
+    varies = np.diff(x_train, axis=0).any(axis=0)
 
     def scaled(x):
         left = x - mean
-        return np.divide(left, sd, out=left.copy(), where=sd > 0)
+        return np.divide(left, sd, out=left.copy(), where=varies)
 
     return scaled(x_train), scaled(x_test)
 

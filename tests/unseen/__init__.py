@@ -14,8 +14,8 @@ hand, before any check was run. The last field is what came of the
 first check. Afterwards the bank was extended, and where it now holds the very mistake, its
 identifier took the place of what had been expected.
 
-The first class wrote for chapters 02 and 04, the second one for all chapters, when the bank
-held what the first class had taught.
+The first class wrote for chapters 02 and 04, the second one for chapters 01 to 06, when the
+bank held what the first class had taught, the third one for chapters 07 and 08.
 """
 
 import re

@@ -300,7 +300,8 @@ def standardise_once(x_train, x_test):
     Parameters
     ----------
     x_train : ndarray, shape (n, C)
-        The training data. Some features may have the same value in every example.
+        The training data. Some features may be constant: the same value in every
+        example, such as 0.1, whose computed deviation may be 1e-17 by rounding.
     x_test : ndarray, shape (k, C)
         New data, in which no feature has to be constant.
 
@@ -311,32 +312,49 @@ def standardise_once(x_train, x_test):
         eps. A feature that is constant in the training data is only centred.
     """
     mean, sd = x_train.mean(axis=0), x_train.std(axis=0)
-    sd = np.where(sd == 0, 1, sd)
+    sd = np.where(np.ptp(x_train, axis=0) == 0, 1, sd)
     z_train = (x_train - mean) / sd
     z_test = (x_test - mean) / sd
     return z_train, z_test
 
 
-def new_data(rng, x, constant=0, new=0, unit=1.0):
+def new_data(rng, x, constant=0, new=0, unit=1.0, exact=True):
     """Draw test data with other statistics, and make the first features constant.
 
-    The constants are quarters, whose mean over any number of examples is exact.
+    The constants are quarters, whose mean over any number of examples is exact, or
+    tenths, whose deviation comes out larger than zero.
     """
     x = unit * x
     noise = rng.standard_normal((new or len(x) + 2, x.shape[1]))
     x_test = x.mean(axis=0) + x.std(axis=0) * (0.7 + 1.5 * noise)
-    x[:, :constant] = rng.choice(np.arange(2, 9), constant, replace=False) / 4
+    values = np.arange(2, 9) / 4 if exact else np.arange(1, 30) / 10
+    rounded = np.tile(values, (len(x), 1)).std(axis=0) > 0  # never so for two examples
+    values = values[rounded] if rounded.any() else values
+    x[:, :constant] = rng.choice(values, constant, replace=False)
     x_test[:, :constant] = x[0, :constant] + unit * noise[:, :constant]
     return x, x_test.astype(x.dtype)
 
 
 MEAN_SD = "x_train.mean(axis=0), x_train.std(axis=0)"
-GUARD = "np.where(sd == 0, 1, sd)"
+CONSTANT = "np.ptp(x_train, axis=0) == 0"
+GUARD = f"np.where({CONSTANT}, 1, sd)"
 GUARD_LINE = f"    sd = {GUARD}\n"
 Z_TRAIN, Z_TEST = "(x_train - mean) / sd", "(x_test - mean) / sd"
 TEST_LINE = f"    z_test = {Z_TEST}\n"
 OF_TEST = "    mean, sd = x_test.mean(axis=0), x_test.std(axis=0)\n"
+OWN_SPREAD = "(x_test - mean) / np.where(own == 0, 1, own)"
+OWN_GUARD = GUARD_LINE.replace("x_train", "x_test")
 TOGETHER = "np.concatenate([x_train, x_test])"
+
+
+def guarded(*edits):
+    """Ask for constants as the reference does, or ask the spread that was made."""
+    return *edits, *({CONSTANT: "sd == 0", **edit} for edit in edits)
+
+
+def zeroed(edit):
+    """Keep the mistake out of z_train, where constants are zero but for rounding."""
+    return {**edit, Z_TRAIN: f"np.where({CONSTANT}, 0, {Z_TRAIN})"}
 
 
 def pieces(train, test):
@@ -360,9 +378,15 @@ ONCE = Exercise(
         Family("some features", (7, 3)),
         Family("a constant feature", (8, 4), options={"constant": 1}),
         Family("badly scaled features", (9, 5), "scaled"),
-        Family("small units", (6, 4), options={"unit": 1e-5}),
+        Family("small units", (6, 4), options={"unit": 1e-10}),
         Family("one new example", (6, 3), options={"new": 1}),
         Family("two constant features", (7, 5), options={"constant": 2, "unit": 0.1}),
+        Family(
+            "constant tenths",
+            (7, 4),
+            noisy=True,
+            options={"constant": 2, "exact": False},
+        ),
         Family("float32", (8, 5), dtype="f4", options={"constant": 1}),
     ),
     arguments=new_data,
@@ -371,61 +395,65 @@ ONCE = Exercise(
         Which data may you look at before the test? Take every statistic from there.
 
         By what is a feature divided that never changed in training? Put another number in
-        its place. The new data are divided by the same one.
+        its place. The new data are divided by the same one. Ask the values whether they
+        changed, not their spread: that was computed, with rounding.
 
-        After mean and sd of x_train over axis 0: where sd is 0 write 1, then (x_train -
-        mean) / sd and (x_test - mean) / sd.
+        After mean and sd of x_train over axis 0: where the largest value is also the
+        smallest write 1 for sd, then (x_train - mean) / sd and (x_test - mean) / sd.
     """),
     why=(
         "The test data are treated as one example would be that comes later: by numbers "
         "known before. A division by 1 leaves the constant feature centred, in new data "
-        "in its own unit."
+        "in its own unit. Values can be compared exactly; the mean of equal ones may be "
+        "off in the last digit, and their spread is then not zero."
     ),
 )
 ONCE.mistake(
     "own-statistics",
     "x_test is measured by its own statistics: those of training belong to both.",
-    {TEST_LINE: OF_TEST + TEST_LINE},
-    {TEST_LINE: f"{OF_TEST}{GUARD_LINE}{TEST_LINE}"},
-    {Z_TEST: "(x_test - x_test.mean(axis=0)) / sd"},
-    {Z_TEST: "(x_test - mean) / x_test.std(axis=0)"},
-    {Z_TEST: "(x_test - mean) / x_test.std(axis=0, ddof=1)"},
-    {TEST_LINE: OF_TEST.replace("std(axis=0)", "std(axis=0, ddof=1)") + TEST_LINE},
-    {Z_TEST: Z_TEST.replace("sd", GUARD).replace("sd", "x_test.std(axis=0)")},
+    *guarded(
+        {TEST_LINE: OF_TEST + TEST_LINE},
+        {TEST_LINE: f"{OF_TEST}{OWN_GUARD}{TEST_LINE}"},
+        {TEST_LINE: f"{OF_TEST}{GUARD_LINE}{TEST_LINE}"},
+        {Z_TEST: "(x_test - x_test.mean(axis=0)) / sd"},
+        {Z_TEST: "(x_test - mean) / x_test.std(axis=0)"},
+        {Z_TEST: "(x_test - mean) / x_test.std(axis=0, ddof=1)"},
+        {TEST_LINE: OF_TEST.replace("std(axis=0)", "std(axis=0, ddof=1)") + TEST_LINE},
+        {TEST_LINE: f"    own = x_test.std(axis=0)\n{TEST_LINE}", Z_TEST: OWN_SPREAD},
+    ),
     heading=WRONG,
 )
 ONCE.mistake(
     "statistics-of-test",
     "The statistics of the new data are used for the training data.",
-    {"x_train.": "x_test."},
+    *guarded({"x_train.": "x_test."}),
     {"x_train.mean(axis=0)": "x_test.mean(axis=0)"},
-    {"x_train.std(axis=0)": "x_test.std(axis=0)"},
+    *guarded({"x_train.std(axis=0)": "x_test.std(axis=0)"}),
 )
 ONCE.mistake(
     "all-data-together",
     "The new data have a part in the statistics: they are not known before the test.",
-    {
-        "x_train.mean": f"{TOGETHER}.mean",
-        "x_train.std": f"{TOGETHER}.std",
-    },
+    *guarded({"x_train.mean": f"{TOGETHER}.mean", "x_train.std": f"{TOGETHER}.std"}),
     {"x_train.mean": f"{TOGETHER}.mean"},
-    {"x_train.std": f"{TOGETHER}.std"},
-    {
-        "x_train.mean(axis=0)": "(x_train.mean(axis=0) + x_test.mean(axis=0)) / 2",
-        "x_train.std(axis=0)": "(x_train.std(axis=0) + x_test.std(axis=0)) / 2",
-    },
+    *guarded({"x_train.std": f"{TOGETHER}.std"}),
+    *guarded(
+        {
+            "x_train.mean(axis=0)": "(x_train.mean(axis=0) + x_test.mean(axis=0)) / 2",
+            "x_train.std(axis=0)": "(x_train.std(axis=0) + x_test.std(axis=0)) / 2",
+        }
+    ),
 )
 ONCE.mistake(
     "test-left-out",
     "x_test is not treated like x_train: the same mean and spread belong to it.",
-    {Z_TEST: "x_test.copy()"},
     {Z_TEST: "(x_test - z_train.mean(axis=0)) / z_train.std(axis=0)"},
     {
         Z_TEST: "(x_test - z_train.mean(axis=0))"
-        " / np.where(z_train.std(axis=0) == 0, 1, z_train.std(axis=0))"
+        f" / np.where({CONSTANT}, 1, z_train.std(axis=0))"
     },
-    {Z_TEST: "(x_test - mean)"},
-    {Z_TEST: "x_test / sd"},
+    *guarded(
+        {Z_TEST: "x_test.copy()"}, {Z_TEST: "(x_test - mean)"}, {Z_TEST: "x_test / sd"}
+    ),
 )
 ONCE.mistake(
     "train-left-out",
@@ -440,79 +468,85 @@ ONCE.mistake(
     {GUARD_LINE: ""},
     {Z_TRAIN: "(x_train - mean) / x_train.std(axis=0)"},
     {Z_TEST: "(x_test - mean) / x_train.std(axis=0)"},
-    {GUARD_LINE: "", Z_TRAIN: f"np.nan_to_num({Z_TRAIN})"},
-    {
-        GUARD_LINE: "",
-        Z_TRAIN: f"np.nan_to_num({Z_TRAIN})",
-        Z_TEST: f"np.nan_to_num({Z_TEST})",
-    },
+    zeroed({GUARD_LINE: ""}),
+    zeroed({GUARD_LINE: "", Z_TEST: f"np.nan_to_num({Z_TEST})"}),
     {GUARD: "np.where(sd == 1, 0, sd)"},
+    {GUARD: "np.where(x_test.std(axis=0) == 0, 1, sd)"},
 )
-NOTHING = "np.zeros(x_train.shape[1])"
+ONCE.mistake(
+    "computed-spread-asked",
+    "Whether a feature is constant is asked of its spread: rounding may leave it tiny.",
+    {CONSTANT: "sd == 0"},
+    {CONSTANT: "x_train.std(axis=0) == 0"},
+    {CONSTANT: "sd < 1e-20"},
+    {CONSTANT: "(x_train == mean).all(axis=0)"},
+    {CONSTANT: "(x_train**2).mean(axis=0) == mean**2"},
+)
 ONCE.mistake(
     "constant-set-to-zero",
     "A feature that was constant is set to zero in new data: it is only centred.",
-    {Z_TEST: f"np.where(x_train.std(axis=0) == 0, 0, {Z_TEST})"},
+    {Z_TEST: f"np.where({CONSTANT}, 0, {Z_TEST})"},
+    {GUARD: f"np.where({CONSTANT}, np.inf, sd)"},
     {GUARD: "np.where(sd == 0, np.inf, sd)"},
-    {GUARD_LINE: "", **pieces(*(
-        f"np.nan_to_num({z}, posinf=0, neginf=0)" for z in (Z_TRAIN, Z_TEST)
-    ))[0]},
-)  # fmt: skip
+)
 ONCE.mistake(
     "constant-left-as-it-is",
     "A feature that was constant is not centred: only the division is left out.",
-    {"    z_train =": "    mean = np.where(sd == 1, 0, mean)\n    z_train ="},
     *pieces(
-        f"np.where(x_train.std(axis=0) == 0, x_train, {Z_TRAIN})",
-        f"np.where(x_train.std(axis=0) == 0, x_test, {Z_TEST})",
-    )[1:],
+        f"np.where({CONSTANT}, x_train, {Z_TRAIN})",
+        f"np.where({CONSTANT}, x_test, {Z_TEST})",
+    ),
 )
 ONCE.mistake(
     "constant-thrown-away",
     "The constant features are gone: asked for is the shape of the data.",
     {
-        "return z_train, z_test": "kept = x_train.std(axis=0) > 0\n"
+        "return z_train, z_test": "kept = np.ptp(x_train, axis=0) > 0\n"
         "    return z_train[:, kept], z_test[:, kept]"
     },
 )
 ONCE.mistake(
     "constant-divided-by-another",
     "A feature that was constant is divided by something else than 1.",
-    {GUARD: "np.where(sd == 0, sd.mean(), sd)"},
-    {GUARD: "np.where(sd == 0, sd[sd > 0].mean(), sd)"},
-    {GUARD: "np.where(sd == 0, mean, sd)"},
-    {GUARD: "np.where(sd == 0, np.abs(mean), sd)"},
-    {GUARD: "np.where(sd == 0, x_test.std(axis=0), sd)"},
-    {GUARD: "np.where(sd == 0, sd.max(), sd)"},
-    {GUARD: "np.where(sd == 0, 0.5, sd)"},
+    {GUARD: f"np.where({CONSTANT}, sd.mean(), sd)"},
+    {GUARD: f"np.where({CONSTANT}, sd[sd > 0].mean(), sd)"},
+    {GUARD: f"np.where({CONSTANT}, mean, sd)"},
+    {GUARD: f"np.where({CONSTANT}, np.abs(mean), sd)"},
+    {GUARD: f"np.where({CONSTANT}, x_test.std(axis=0), sd)"},
+    {GUARD: f"np.where({CONSTANT}, sd.max(), sd)"},
+    {GUARD: f"np.where({CONSTANT}, 0.5, sd)"},
 )
 ONCE.mistake(
     "eps-for-guard",
     "A small number guards the division: it moves all features, or blows one up.",
     *({GUARD: f"sd + 1e-{k}"} for k in range(2, 17)),
     *({GUARD: f"np.sqrt(sd**2 + 1e-{k})"} for k in range(2, 17)),
-    *({GUARD: f"np.maximum(sd, 1e-{k})"} for k in (*range(4, 11), 12)),
+    *({GUARD: f"np.maximum(sd, 1e-{k})"} for k in range(4, 11)),
     {GUARD: "sd + np.finfo(float).eps"},
-    {GUARD: "np.maximum(sd, np.finfo(float).eps)"},
+    *(
+        zeroed({GUARD: f"np.maximum(sd, {least})"})
+        for least in ("1e-12", "np.finfo(float).eps")
+    ),
+    *({"1, sd)": f"1, sd + 1e-{k})"} for k in (3, 5, 6, 7, 8, 10, 12)),
+    *({"1, sd)": f"1, np.sqrt(sd**2 + 1e-{k}))"} for k in (3, 5, 6, 7, 8, 10, 12)),
 )
 ONCE.mistake(
     "small-taken-for-constant",
     "A feature in small units is taken for a constant one: small is not zero.",
     {GUARD: "np.maximum(sd, 1)"},
-    *({GUARD: f"np.where(sd < {limit}, 1, sd)"} for limit in (0.1, 0.01, 1e-3, 1e-4)),
+    *({GUARD: f"np.where(sd < 1e-{k}, 1, sd)"} for k in range(1, 10)),
+    {GUARD: "np.where(np.ptp(x_train, axis=0) < 1e-8, 1, sd)"},
     *({GUARD: f"np.maximum(sd, {limit})"} for limit in (0.1, 0.01, 1e-3)),
 )
 ONCE.mistake(
     "one-constant-spares-all",
     "If one feature is constant, none is divided: look at every feature by itself.",
-    {GUARD: "1 if (sd == 0).any() else sd"},
-    {GUARD: "sd if sd.all() else np.ones_like(sd)"},
+    {GUARD: f"1 if ({CONSTANT}).any() else sd"},
 )
 ONCE.mistake(
     "constant-in-test",
     "Where the new data are constant does not matter: what counts is the training data.",
-    {GUARD: "np.where(x_test.std(axis=0) == 0, 1, sd)"},
-    {GUARD: "np.where((sd == 0) | (x_test.std(axis=0) == 0), 1, sd)"},
+    {GUARD: f"np.where(({CONSTANT}) | (x_test.std(axis=0) == 0), 1, sd)"},
 )
 ONCE.mistake(
     "unbiased-deviation",
@@ -525,26 +559,30 @@ OWN = "({0} - {0}.mean(axis=1, keepdims=True)) / {0}.std(axis=1, keepdims=True)"
 ONCE.mistake(
     "wrong-axis",
     "The wrong axis: every feature has its own mean and spread, not every example.",
-    {"axis=0": "axis=1"},
-    {"axis=0": "axis=1, keepdims=True"},
+    *guarded({"axis=0": "axis=1"}),
+    *guarded({"axis=0": "axis=1, keepdims=True"}),
     *pieces(OWN.format("x_train"), OWN.format("x_test")),
     {"x_train.mean(axis=0)": "x_train.mean(axis=1)"},
-    {"x_train.std(axis=0)": "x_train.std(axis=1)"},
-    {
-        "x_train.mean(axis=0)": "x_train.mean(axis=1, keepdims=True)",
-        "x_train.std(axis=0)": "x_train.std(axis=1, keepdims=True)",
-    },
+    *guarded({"x_train.std(axis=0)": "x_train.std(axis=1)"}),
+    *guarded(
+        {
+            "x_train.mean(axis=0)": "x_train.mean(axis=1, keepdims=True)",
+            "x_train.std(axis=0)": "x_train.std(axis=1, keepdims=True)",
+        }
+    ),
 )
 ONCE.mistake(
     "all-features-together",
     "All features are measured together: each has its own unit.",
-    {MEAN_SD: "x_train.mean(), x_train.std()"},
+    *guarded({MEAN_SD: "x_train.mean(), x_train.std()"}),
     {"x_train.mean(axis=0)": "x_train.mean()"},
-    {"x_train.std(axis=0)": "x_train.std()"},
-    {
-        MEAN_SD: "x_train.mean(), x_train.std()",
-        Z_TEST: "(x_test - x_test.mean()) / x_test.std()",
-    },
+    *guarded({"x_train.std(axis=0)": "x_train.std()"}),
+    *guarded(
+        {
+            MEAN_SD: "x_train.mean(), x_train.std()",
+            Z_TEST: "(x_test - x_test.mean()) / x_test.std()",
+        }
+    ),
 )
 ONCE.mistake(
     "variance-for-deviation",
@@ -584,14 +622,14 @@ ONCE.mistake(
 ONCE.mistake(
     "spread-around-zero",
     "The spread is measured around zero, not around the mean.",
-    {"x_train.std(axis=0)": "np.sqrt((x_train**2).mean(axis=0))"},
+    *guarded({"x_train.std(axis=0)": "np.sqrt((x_train**2).mean(axis=0))"}),
 )
 ONCE.mistake(
     "range-for-deviation",
     "This brings the data into a range: asked for are mean 0 and spread 1.",
     {MEAN_SD: "x_train.min(axis=0), np.ptp(x_train, axis=0)"},
     {MEAN_SD: "x_train.mean(axis=0), np.ptp(x_train, axis=0)"},
-    {MEAN_SD: "0, np.abs(x_train).max(axis=0)"},
+    *guarded({MEAN_SD: "0, np.abs(x_train).max(axis=0)"}),
     {MEAN_SD: "x_train.min(axis=0), x_train.std(axis=0)"},
 )
 ONCE.mistake(

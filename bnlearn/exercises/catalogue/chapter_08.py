@@ -99,6 +99,8 @@ RATES.mistake(
     "The squares are averaged: a squared length is their sum.",
     {SQUARES: "(flat**2).mean(axis=1)"},
     {SQUARES: "np.sqrt((flat**2).mean(axis=1))"},
+    {SQUARES: f"({SQUARES} / weight.shape[1])"},
+    {SQUARES: f"({SQUARES} * weight.shape[1] / flat.shape[1])"},
 )
 RATES.mistake(
     "number-of-weights",
@@ -143,6 +145,7 @@ RATES.mistake(
     {SQUARES: "(flat**2).sum(axis=0)"},
     {SQUARES: "(weight**2).sum(axis=0)"},
     {SQUARES: "(weight**2).sum(axis=tuple(i for i in range(weight.ndim) if i != 1))"},
+    {SQUARES: "(weight**2).sum(axis=tuple(range(weight.ndim - 1)))"},
     {SQUARES: "np.sqrt((weight**2).sum(axis=0))"},
 )
 RATES.mistake(
@@ -561,16 +564,16 @@ def steady_state(at_one, lr, decay, momentum):
     ----------
     at_one : ndarray, shape (L,)
         For each layer, the length that its gradient has where its weights have the
-        length 1. Gradients count as independent.
+        length 1. Gradients are perpendicular to the weights and count as independent.
     lr, decay, momentum : float
-        Learning rate, weight decay and momentum. lr * decay is below 1e-7, so that
-        terms which are smaller by that factor make no difference.
+        Those of the step of the exercise before, whose velocity has the decay in it.
+        lr * decay is below 1e-7: terms smaller by that factor make no difference.
 
     Returns
     -------
     turn : float
         The angle by which the weights of any of the layers turn in a step, in
-        radian.
+        radian: one number.
     lengths : ndarray, shape (L,)
         The length of each layer's weights.
     """
@@ -674,11 +677,16 @@ STEADY.mistake(
         FOURTH: "lr * at_one**2 / (2 * decay)",
         "fourth**0.25": "fourth**0.25 / (1 - momentum)",
     },
-    {
-        FOURTH: "lr * at_one**2 / (2 * decay)",
-        "fourth**0.25": "fourth**0.25 / np.sqrt(1 - momentum)",
-    },
     {TURN: "np.sqrt(2 * lr * decay) / (1 - momentum)"},
+)
+SQUARED = "lr * at_one**2 / (2 * decay * (1 - momentum) ** 2)"
+APART = "np.sqrt(2 * lr * decay * (1 - momentum) / (1 + momentum))"
+STEADY.mistake(
+    "decay-decoupled",
+    "This holds if decay goes past the velocity: here momentum enlarges it too.",
+    {FOURTH: SQUARED, TURN: APART},
+    {FOURTH: SQUARED},
+    {TURN: APART},
 )
 STEADY.mistake(
     "momentum-for-factor",
@@ -818,7 +826,7 @@ def gradient_change(gradient, w, lr):
     Parameters
     ----------
     gradient : callable
-        gradient(w) is the gradient at the weights w, an array of their shape.
+        gradient(w) is the gradient at the weights w, a new array of their shape.
     w : ndarray
         The weights. All of them together are one long vector, whatever their shape.
     lr : float
@@ -1147,14 +1155,14 @@ CHANGE.mistake(
 def explosion_factor(values, slopes, weights, depth):
     """Predict how gradients grow in chains of layers with batch norm.
 
-    The mean of h(t) for a standard Gaussian t is the sum of weights[i] * h(t[i]).
+    A layer is norm, activation phi, linear map. It is wide, and the batch is large.
 
     Parameters
     ----------
     values, slopes : ndarray, shape (n, A)
         phi(t[i]) and its derivative, for A different activations phi.
     weights : ndarray, shape (n,)
-        They sum to 1.
+        For a standard Gaussian t the mean of h(t) is the sum of weights[i] * h(t[i]).
     depth : int
         The number of layers that the gradient passes.
 
@@ -1435,6 +1443,7 @@ CHI.mistake(
     "variance-forgotten",
     "The division by the variance is missing: the next norm makes it.",
     {" / var": ""},
+    {" / var": " * 2"},
 )
 CHI.mistake(
     "square-for-length",
@@ -1517,7 +1526,7 @@ def residual_stream(gamma, chi):
     Returns
     -------
     shares : ndarray, shape (L,)
-        Of the variance of the stream behind block l, what its own branch has added.
+        The fraction of the stream's variance behind block l that its branch has added.
     growth : float
         How many times longer the gradient is in front of all blocks than behind them.
     """
@@ -1659,7 +1668,6 @@ STREAM.mistake(
     "The branches before this one are forgotten: the stream has them all.",
     {BEHIND: "1 + added"},
     {SHARES: "return added / (1 + added),"},
-    {"chi * added / before": "chi * added"},
     {SHARES: "return added / (1 + added),", "chi * added / before": "chi * added"},
 )
 STREAM.mistake(
@@ -1677,6 +1685,7 @@ STREAM.mistake(
 STREAM.mistake(
     "stream-not-divided",
     "The norm divides by more where the stream is larger: the gradient is not divided.",
+    {"chi * added / before": "chi * added"},
     {FACTOR: "1 + chi"},
     {PRODUCT: "np.sqrt(1 + chi) ** len(gamma)"},
     {PRODUCT: "np.prod(1 + chi * added / behind[-1]) ** 0.5"},
