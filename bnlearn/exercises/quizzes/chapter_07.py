@@ -65,8 +65,7 @@ QUESTIONS = (
             ),
             Choice(
                 "The normalised one, since it also ends more accurate",
-                "The end is another question. After 400 steps there was a point or two "
-                "between them.",
+                "The end is another question. After 400 steps the lead was about a point.",
                 SECONDS,
             ),
             Choice(
@@ -79,8 +78,8 @@ QUESTIONS = (
     ),
     Question(
         "deeper-than-ten",
-        "Ten or thirty hidden layers, both with batch norm, 60 steps, each at the better of "
-        "two rates. How did thirty layers do?",
+        "Batch norm and ten hidden layers after 60 steps, or thirty after 80, each at the "
+        "best of a few rates. How did thirty layers do?",
         Choice(
             "Clearly worse than ten",
             "The layer does not make depth free: at the start its gradients grow with "
@@ -101,7 +100,7 @@ QUESTIONS = (
             ),
             Choice(
                 "As well, but only at the smaller rate",
-                "It had the choice of both, and was behind at the better one.",
+                "It had a choice of rates, and was behind at the best one.",
                 DEPTH,
             ),
         ),
@@ -172,8 +171,8 @@ QUESTIONS = (
         "is. What drives it?",
         Choice(
             "Rounding errors, divided by their own size",
-            "But for rounding the gradient is zero. Adam divides it by its typical size and "
-            "makes steps of it.",
+            "But for rounding the gradient is zero. Adam divides it by its typical size, plus "
+            "1e-8, and makes steps of it.",
             BIAS,
         ),
         (

@@ -5,7 +5,7 @@ from bnlearn.exercises.quizzes.definition import Choice, Question
 from bnlearn.exercises.quizzes.programs import spot
 
 PAGE = "08_why_it_works"
-SHAKEN = Section(PAGE, "The shift is back, and nothing happens")
+SHAKEN = Section(PAGE, "The shift is back")
 SMOOTH = Section(PAGE, "A smoother road")
 CHOOSE = Section(PAGE, "Weights that choose their own rate")
 EQUILIBRIUM = Section(PAGE, "The equilibrium")
@@ -31,7 +31,7 @@ QUESTIONS = (
                 SHAKEN,
             ),
             Choice(
-                "It learns, because the next norm removes the shift again.",
+                "It learns, because no shift reaches the sigmoids any more.",
                 "The shift was measured where it enters the last sigmoid, behind the "
                 "shaking. There it was, a hundred times what it is without.",
                 SHAKEN,
