@@ -27,6 +27,7 @@ BELIEFS = {
     ),
     "mis-mode": "Batch norm normalises the batch that it is given.",
     "mis-momentum": "Momentum 0.9 means the same everywhere.",
+    "mis-accumulation": "Gradient accumulation gives batch norm a large batch.",
     "mis-channels": "Layer norm normalises across the channels only.",
     "mis-last-first": "Training goes from the last layer to the first.",
 }
@@ -54,6 +55,7 @@ BEHIND = {
     "unbiased-in-output": "mis-unbiased",
     "unbiased-variance": "mis-unbiased",
     "variance-for-root": "mis-variance",
+    "whole-batch-statistics": "mis-accumulation",
 }
 
 
