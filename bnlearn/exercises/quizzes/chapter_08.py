@@ -5,7 +5,7 @@ from bnlearn.exercises.quizzes.definition import Choice, Question
 from bnlearn.exercises.quizzes.programs import spot
 
 PAGE = "08_why_it_works"
-SHAKEN = Section(PAGE, "The shift is back, and nothing happens")
+SHAKEN = Section(PAGE, "The shift is back")
 SMOOTH = Section(PAGE, "A smoother road")
 CHOOSE = Section(PAGE, "Weights that choose their own rate")
 EQUILIBRIUM = Section(PAGE, "The equilibrium")
