@@ -566,8 +566,9 @@ def steady_state(at_one, lr, decay, momentum):
         For each layer, the length that its gradient has where its weights have the
         length 1. Gradients are perpendicular to the weights and count as independent.
     lr, decay, momentum : float
-        Those of the step of the exercise before, whose velocity has the decay in it.
-        lr * decay is below 1e-7: terms smaller by that factor make no difference.
+        Settings of the SGD of PyTorch, whose velocity has the decay in it, as in the
+        exercise before. Terms that are smaller by the factor lr * decay, which is below
+        1e-7, make no difference.
 
     Returns
     -------
