@@ -43,7 +43,8 @@ def diagnose(
     with the mean :math:`\mu` and the unbiased variance v of the batches. A channel is
     far off if \|d\| exceeds 0.5, or q is outside 1/2 to 2, *and* either is more than 6
     standard errors away from 0, or 1. A layer is named if a quarter of its channels
-    are far off, or one of them has \|d\| above 1.5.
+    are far off, or one of them has \|d\| above 1.5, or q outside 1/20 to 20. A
+    comparison takes 16 examples, over all batches.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bnlearn.diagnostics.gap import FEW, far_off, gap, spread_known
+from bnlearn.diagnostics.gap import EXAMPLES, FEW, far_off, gap, spread_known
 from bnlearn.diagnostics.report import Finding
 from bnlearn.diagnostics.watch import NormState, Reading, Watch
 
@@ -145,8 +145,13 @@ def _size(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Find
     """Name too few values for a mean and a variance."""
     m = min(reading.values for reading in readings)
     few = FEW if norm.kind == "batch" else 2
+    unknown = norm.tracks and gap(norm, readings) is None
     if m > few or (norm.tracks and seen.training and not norm.training):
-        return  # a frozen layer does not look at the batch
+        # A frozen layer does not look at the batch.
+        if unknown:
+            said = f"Running statistics were not compared: that takes {EXAMPLES} examples."
+            yield _finding(norm.name, "few-values", "note", said)
+        return
     # In evaluation it matters if the layer uses the batch even there.
     lenient = norm.tracks and not seen.training
     if m == 1:
@@ -161,9 +166,10 @@ def _size(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Find
 
 def _quiet(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Finding]:
     """Name channels that are constant, or whose variance is smaller than eps."""
-    batch, source = norm.kind == "batch", readings[0].source
-    if not spread_known(readings) or sum(r.values for r in readings) < FEW:
+    batch, readings = norm.kind == "batch", spread_known(readings)
+    if sum(r.values for r in readings) < FEW:
         return
+    source = readings[0].source
     eps, var = readings[0].eps, np.concatenate([r.var for r in readings])
     constant = np.concatenate([r.constant for r in readings])
     # Of examples, half have to be so; of batches, all.
@@ -219,10 +225,8 @@ def _unmixed(seen: Seen) -> Iterator[Finding]:
     """Name batches whose means differ more than chance allows, at the first batch norm."""
     first = next((norm for norm in seen.norms if norm.kind == "batch"), None)
     readings = seen.watch.norms.get(first.name, []) if first else []
-    if len(readings) < 2 or not spread_known(readings):
-        return
-    parts = [reading.means for reading in readings]
-    if min(map(len, parts)) < 2 * FEW:
+    parts = [r.means for r in spread_known(readings) if len(r.means) >= 2 * FEW]
+    if len(parts) < 2:
         return
     within = np.mean([part.var(axis=0, ddof=1) / len(part) for part in parts], axis=0)
     between = np.var([part.mean(axis=0) for part in parts], axis=0, ddof=1)
