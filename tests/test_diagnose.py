@@ -306,7 +306,7 @@ def gamma_near_zero(net):
     net[4].weight[[3, 17, 30]] = 1e-5
 
 
-@fault(("4", "gamma"), severity="note")
+@fault(("4", "gamma"))
 def gamma_all_zero(net):
     net[4].weight[...] = 0
 
@@ -1023,6 +1023,90 @@ def test_compiled_modules_are_looked_into():
 def test_a_single_layer_is_a_model_too():
     for norm in (nn.BatchNorm1d(64), BatchNorm(64)):
         assert ("(model)", "never-updated") in named(diagnose(norm, X[:32]))
+
+
+# Judgement --------------------------------------------------------------------------
+
+
+def small_net(steps=100, **options):
+    """A network of PyTorch with one norm, and random data for it."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(20, 32, bias=False), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 4)
+    )
+    for _ in range(steps):
+        net(torch.randn(64, 20))
+    return net, torch.randn(256, 20)
+
+
+def test_a_frozen_backbone_is_a_note():
+    net, x = small_net()
+    net[1].eval()
+    assert not diagnose(net, x).ok
+    net[1].requires_grad_(False)
+    report = diagnose(net, x)
+    assert named(report) == {("1", "mode")} and report.ok
+
+
+def test_a_wrapper_is_in_the_mode_of_what_it_wraps(healthy):
+    net, x = small_net()
+    for wrapped in (nn.DataParallel(net.eval()), nn.Sequential(net, nn.Softmax(1))):
+        report = diagnose(wrapped, x)
+        assert wrapped.training and not report.training and len(report) == 0
+    ours = Sequential(copy.deepcopy(healthy).eval())
+    assert ours.training and len(diagnose(ours, X[:64])) == 0
+    # A head that is trained on a network at rest is another matter.
+    headed = nn.Sequential(net, nn.Linear(4, 2))
+    assert diagnose(headed, x).training
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 10])
+def test_starting_values_are_a_note_while_training(steps):
+    net, x = small_net(steps)
+    report = diagnose(net, x)
+    assert named(report) == {("1", "drift")} and report.ok
+    assert "still weigh" in report.findings[0].message
+    assert not diagnose(net.eval(), x).ok
+    net.train()[1].running_mean += 3  # they do not explain this
+    assert not diagnose(net, x).ok
+
+
+def test_a_norm_that_is_not_called_is_a_note():
+    class Unused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.other = nn.Linear(20, 8), nn.BatchNorm1d(8)
+
+        def forward(self, x):
+            return self.first(x)
+
+    report = diagnose(Unused().eval(), torch.randn(64, 20))
+    assert named(report) == {("other", "never-updated")} and report.ok
+    assert "not called by these data" in report.findings[0].message
+
+
+def test_gamma_of_zero_is_harmless_only_beside_a_shortcut(family):
+    g = generator_of(0)
+    net = residual_of(0)
+    for block in net.layers[1:4]:
+        block.layers.append(BatchNorm(40))
+        block[-1].weight[...] = 0
+    net = trained(net, steps=1)
+    for block in net.layers[1:4]:
+        block[-1].weight[...] = 0
+    gammas = [f for f in diagnose(family(net), X[:64]) if f.kind == "gamma"]
+    assert [finding.severity for finding in gammas] == ["note"] * 3
+    plain = Sequential(Linear(64, 9, generator=g), BatchNorm(9), Linear(9, 3))
+    plain[1].weight[...] = 0
+    assert not diagnose(family(plain), X[:64]).ok
+
+
+def test_findings_follow_the_order_of_the_calls(healthy, family):
+    net = copy.deepcopy(healthy)
+    net[1].bias[:8] = -30
+    net[4].momentum = net[1].momentum = 0.9
+    layers = [f.layer for f in diagnose(family(net), X[:64]) if f.severity == "warning"]
+    assert layers == ["1", "2", "4"]
 
 
 # Nothing is changed ------------------------------------------------------------------

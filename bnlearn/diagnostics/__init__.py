@@ -62,7 +62,7 @@ def diagnose(
     Returns
     -------
     Report
-        The findings, the worst first; ``report.ok`` if there is no error or warning.
+        The findings, the worst first, then in the order of the network; ``report.ok`` if there is no error or warning.
         ``print`` shows a table.
 
     Raises
@@ -107,17 +107,20 @@ def diagnose(
     with network.random_state_kept(), np.errstate(all="ignore"):
         batches = _batches(network, data, max_batches)
         watch, awake = Watch(network.array), None
-        for number, x in enumerate(batches):
-            _run(network, x, watch, number)
+        outputs = [_run(network, x, watch, i) for i, x in enumerate(batches)]
         if not network.training:
             awake = Watch(network.array)
             with suppress(Exception):  # a model may refuse to train without targets
                 for x in batches:
                     network.run(x, awake, awake=True)
         norms, biases = network.norms(), _dead_biases(network, batches[0], watch)
-        findings = find(Seen(network.training, norms, watch, awake, biases))
+        seen = Seen(network.training, norms, watch, awake, biases, _varied(outputs))
+        findings = find(seen)
         rows = tuple(_row(norm, watch) for norm in norms)
-    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    last = len(watch.places)
+    findings.sort(
+        key=lambda f: (SEVERITIES.index(f.severity), watch.places.get(f.layer, last))
+    )
     sizes = tuple(len(x) for x in batches)
     return Report(tuple(findings), rows, network.training, sizes)
 
@@ -176,16 +179,27 @@ def _batch(item: object, number: int) -> object:
     return first
 
 
-def _run(network: BookModel, x: object, watch: Watch, number: int) -> None:
+def _run(network: BookModel, x: object, watch: Watch, number: int) -> list[NDArray]:
     """Run one batch; an error of the model is passed on, with a word about it."""
     try:
-        network.run(x, watch)
+        return network.run(x, watch)
     except Exception as error:
         error.add_note(
             f"diagnose: the model raised this for batch {number}, of shape "
             f"{tuple(x.shape)}; the model is unchanged"
         )
         raise
+
+
+def _varied(outputs: list[list[NDArray]]) -> bool:
+    """Say whether any output differs between examples, or cannot be seen."""
+    joined = [
+        np.concatenate([np.atleast_1d(y).reshape(len(np.atleast_1d(y)), -1) for y in ys])
+        for ys in zip(*outputs, strict=False)
+    ]
+    return not joined or any(
+        (np.ptp(y, axis=0) > 1e-6 * np.abs(y).max(axis=0)).any() for y in joined
+    )
 
 
 def _dead_biases(network: BookModel, x: object, watch: Watch) -> dict[str, str]:

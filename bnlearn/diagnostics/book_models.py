@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 from numpy.typing import NDArray
 
-from bnlearn.diagnostics.watch import NormState, Watch
+from bnlearn.diagnostics.watch import NormState, Watch, mode_of
 from bnlearn.layers import (
     BatchNorm,
     Conv2d,
@@ -37,7 +37,8 @@ class BookModel:
 
     def __init__(self, model: Layer) -> None:
         self.model = model
-        self.training = bool(model.training)
+        modes = [leaf.training for _, leaf in model.leaves() if leaf.parameters()]
+        self.training = mode_of(model.training, modes)
 
     def random_state_kept(self) -> AbstractContextManager:
         """Keep nothing: layers draw from generators of their own, which are copied."""

@@ -1,6 +1,7 @@
 """What counts as a finding: the rules, and where their thresholds come from."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ class Seen(NamedTuple):
     watch: Watch
     awake: Watch | None  # the same batches in training mode, if that is another
     dead_biases: dict[str, str]  # norm: the layer whose bias it removes
+    varied: bool  # whether the output depends on the example
 
 
 def find(seen: Seen) -> list[Finding]:
@@ -79,8 +81,10 @@ def _mode(norm: NormState, seen: Seen) -> Iterator[Finding]:
         )
         yield _finding(norm.name, "mode", "error", said)
     elif not norm.training and seen.training:
-        said = "In evaluation mode in a network that is in training mode."
-        yield _finding(norm.name, "mode", "warning", said)
+        said = "In evaluation mode in a network that is in training mode"
+        said += "." if norm.trainable else ", and not trained: frozen on purpose."
+        severity = "warning" if norm.trainable else "note"
+        yield _finding(norm.name, "mode", severity, said)
     elif norm.training and not norm.trainable:
         said = "gamma and beta are not trained, but the running statistics still move."
         yield _finding(norm.name, "mode", "warning", said)
@@ -98,6 +102,9 @@ def _statistics(norm: NormState, seen: Seen) -> Iterator[Finding]:
     if not good.all():
         said = f"{_some(~good)}: running statistics not finite, or a negative variance."
         yield _finding(norm.name, "not-finite", "error", said, ~good)
+    elif norm.name not in seen.watch.places:
+        said = "It is not called by these data, so nothing could be compared."
+        yield _finding(norm.name, "never-updated", "note", said)
     elif _at_start(norm):
         said = "The running statistics are still those of a new layer, 0 and 1."
         # Before the first step of a training they have to be.
@@ -122,7 +129,7 @@ def _gamma(norm: NormState, seen: Seen) -> Iterator[Finding]:
     small = np.abs(norm.weight.ravel()) < SMALL_GAMMA
     if small.any():
         # All zero is how some residual branches are meant to start.
-        severity = "warning" if norm.weight.any() else "note"
+        severity = "warning" if norm.weight.any() or not seen.varied else "note"
         said = f"{_some(small)}: |gamma| is below {SMALL_GAMMA:g}, which shuts out what comes in."
         yield _finding(norm.name, "gamma", severity, said, small)
 
@@ -203,7 +210,7 @@ def _drift(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Fin
         f"{_some(far)}: batch and running statistics differ beyond chance, means by up "
         f"to {mean:.1f} running standard deviations, variances up to {ratio:.1f} times."
     )
-    kind = "drift"
+    kind, severity = "drift", "warning"
     awake = seen.awake.norms.get(norm.name, []) if seen.awake else []
     if (training := gap(norm, awake)) and not far_off(training, awake).any():
         kind = "dropout"
@@ -212,7 +219,14 @@ def _drift(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Fin
         start = (1 - norm.momentum) ** norm.count
         if start > START:
             said += f" The starting values 0 and 1 still weigh {start:.0%}."
-    yield _finding(norm.name, kind, "warning", said, far)
+            without = {
+                "running_mean": norm.running_mean / (1 - start),
+                "running_var": (norm.running_var - start) / (1 - start),
+            }
+            rest = gap(replace(norm, **without), readings)
+            if seen.training and not far_off(rest, readings).any():
+                severity = "note"  # training will forget them
+    yield _finding(norm.name, kind, severity, said, far)
 
 
 ABOUT_BATCHES = (_size, _quiet, _drift)

@@ -14,7 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.overrides import TorchFunctionMode
 
-from bnlearn.diagnostics.watch import NormState, Watch
+from bnlearn.diagnostics.watch import NormState, Watch, mode_of
 
 __all__ = ["TorchModel"]
 
@@ -40,7 +40,12 @@ class TorchModel:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = getattr(model, "_orig_mod", model)  # torch.compile wraps it
-        self.training = self.model.training
+        modes = [
+            module.training
+            for module in self.model.modules()
+            if next(module.parameters(recurse=False), None) is not None
+        ]
+        self.training = mode_of(self.model.training, modes)
 
     @staticmethod
     def array(tensor: torch.Tensor) -> NDArray:

@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NormState", "Reading", "Watch", "read"]
+__all__ = ["NormState", "Reading", "Watch", "mode_of", "read"]
 
 Array = Callable[
     [object], NDArray
 ]  # makes a NumPy array of what a family computes with
+
+
+def mode_of(training: bool, modes: list[bool]) -> bool:
+    """Tell a network's mode; a new wrapper around an evaluated one is in no mode yet.
+
+    `modes` are those of the layers with parameters.
+    """
+    return bool(training and (any(modes) or not modes))
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,7 @@ class Watch:
     rectifiers: dict[str, list[NDArray]] = field(default_factory=dict)
     biases: dict[str, str] = field(default_factory=dict)  # norm: layer before it
     broken: str | None = None  # who first made something that is not finite
+    places: dict[str, int] = field(default_factory=dict)  # when each was first called
     _made: dict[int, tuple] = field(default_factory=dict)
     _calls: Counter = field(default_factory=Counter)
 
@@ -141,12 +150,18 @@ class Watch:
 
     def made(self, y: object, name: str, what: str) -> None:
         """Remember who made `y`; it is kept, since an address alone may be reused."""
+        self._met(name)
         self._made[id(y)] = (y, name, what)
         if self.broken is None and not np.isfinite(self.array(y)).all():
             self.broken = name
 
+    def _met(self, name: str) -> None:
+        """Remember the order of the layers."""
+        self.places.setdefault(name, len(self.places))
+
     def norm(self, name: str, layer: object, kind: str, x: object) -> None:
         """Look at what a norm is about to normalise, the first time in each batch."""
+        self._met(name)
         state, values = NormState.of(name, layer, kind, self.array), self.array(x)
         self._calls[name] += 1
         if self._calls[name] > 1 or not _fits(state, values):
@@ -172,4 +187,5 @@ class Watch:
         summary = np.array(
             [count, rows.mean(axis=0), rows.std(axis=0), rows.max(axis=0)]
         )
+        self._met(name + call)
         self.rectifiers.setdefault(name + call, []).append(summary)
