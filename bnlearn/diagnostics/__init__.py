@@ -77,8 +77,9 @@ def diagnose(
 
     Notes
     -----
-    A network of PyTorch may compute in any way: hooks see its modules, and rectifiers
-    are also seen if they are called as functions. Only ``nn`` norms and their
+    A network of PyTorch may compute in any way: hooks see its modules. Dead units are
+    looked for at ``nn.ReLU``, ``nn.ReLU6``, ``relu`` and ``relu6`` however called (not
+    ``clamp`` or ``leaky_relu``). Only ``nn`` norms and their
     subclasses count as norms; of one that is called several times per batch, the first
     call. Whether a bias has no effect is not guessed: it is changed in a copy, and if
     no output moves, it has none. PyTorch's random generators are put back.

@@ -94,13 +94,16 @@ def _listen(place: str, leaf: Layer, watch: Watch) -> None:
     elif isinstance(leaf, ReLU):
         what = "rectifier"
 
+    last = isinstance(leaf, Linear) or len(getattr(leaf, "normalized_shape", ())) == 1
+    axis = -1 if last else 1
+
     def listening(x: NDArray) -> NDArray:
         if kind:
             watch.norm(place, leaf, kind, x)
         elif what == "rectifier":
             watch.rectifier(place, x)
         y = forward(x)
-        watch.made(y, place, what)
+        watch.made(y, place, what, axis)
         return y
 
     leaf.forward = listening

@@ -63,7 +63,8 @@ KINDS: dict[str, tuple[str, Section]] = {
         QUIET,
     ),
     "dead": (
-        "Try a smaller learning rate, and look at gamma and beta of the norm before it.",
+        "Try a smaller learning rate, and look at the layer before it: gamma and beta "
+        + "of a norm, or weights and bias.",
         Section(SEVEN, "Four plots"),
     ),
     "gamma": (

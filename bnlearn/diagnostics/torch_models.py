@@ -28,6 +28,7 @@ NORMS = {
 # All the ways of calling it, in place as well.
 RECTIFIERS = {
     functional.relu,
+    functional.relu6,
     torch.relu,
     torch.relu_,
     torch.Tensor.relu,
@@ -109,22 +110,30 @@ class _Listener(TorchFunctionMode):
     def __init__(self, watch: Watch) -> None:
         super().__init__()
         self.watch = watch
-        self.inside: list[str] = [""]
+        self.deaf = 0  # inside a rectifier that is a module
+        self.latest = "data"
 
     def attach(self, name: str, module: nn.Module) -> None:
+        rectifies = isinstance(module, nn.ReLU | nn.ReLU6)
         has_bias = getattr(module, "bias", None) is not None
         affine = isinstance(module, nn.Linear | _ConvNd) and has_bias
+        what = "affine" if affine else "rectifier" if rectifies else ""
+        flat = len(getattr(module, "normalized_shape", ())) == 1
+        axis = -1 if flat or isinstance(module, nn.Linear) else 1
 
         def before(module: nn.Module, inputs: tuple) -> None:
-            self.inside.append(name)
+            if rectifies and inputs:
+                self.watch.rectifier(name, inputs[0])
+            self.deaf += rectifies
             if (kind := _kind(module)) and inputs:
                 self.watch.norm(name, module, kind, inputs[0])
 
         def after(module: nn.Module, inputs: tuple, y: object) -> None:
-            self.inside.pop()
+            self.deaf -= rectifies
             leaf = next(module.children(), None) is None
-            if leaf and isinstance(y, torch.Tensor) and not isinstance(module, nn.ReLU):
-                self.watch.made(y, name, "affine" if affine else "")
+            if leaf and isinstance(y, torch.Tensor):
+                self.watch.made(y, name, what, axis)
+                self.latest = name
 
         module.register_forward_pre_hook(before)
         module.register_forward_hook(after)
@@ -137,11 +146,12 @@ class _Listener(TorchFunctionMode):
         kwargs: dict | None = None,
     ) -> object:
         """Report rectifiers; call the function itself as it was called."""
-        if function not in RECTIFIERS or not args:
+        if function not in RECTIFIERS or not args or self.deaf:
             return function(*args, **(kwargs or {}))
-        self.watch.rectifier(self.inside[-1], args[0])
+        name = f"{function.__name__.rstrip('_')} after {self.latest or '(model)'}"
+        self.watch.rectifier(name, args[0])
         y = function(*args, **(kwargs or {}))
-        self.watch.made(y, self.inside[-1], "rectifier")
+        self.watch.made(y, name, "rectifier")
         return y
 
 

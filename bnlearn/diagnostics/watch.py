@@ -148,10 +148,13 @@ class Watch:
         self._made, self._calls = {}, Counter()
         self.made(data, "data", "data")
 
-    def made(self, y: object, name: str, what: str) -> None:
-        """Remember who made `y`; it is kept, since an address alone may be reused."""
+    def made(self, y: object, name: str, what: str, axis: int = 1) -> None:
+        """Remember who made `y`, with channels on which axis.
+
+        It is kept, since an address alone may be reused.
+        """
         self._met(name)
-        self._made[id(y)] = (y, name, what)
+        self._made[id(y)] = (y, name, what, axis)
         if self.broken is None and not np.isfinite(self.array(y)).all():
             self.broken = name
 
@@ -167,7 +170,7 @@ class Watch:
         if self._calls[name] > 1 or not _fits(state, values):
             return
         reading = read(state, values)
-        _, maker, reading.source = self._made.get(id(x), (x, "", ""))
+        _, maker, reading.source, _ = self._made.get(id(x), (x, "", "", 1))
         if reading.source == "affine" and reading.means is not None:
             self.biases[name] = maker
         self.norms.setdefault(name, []).append(reading)
@@ -181,8 +184,9 @@ class Watch:
         if values.ndim < 2:
             return
         call = f" (call {self._calls[name]})" * (self._calls[name] > 1)
-        rows = np.moveaxis(values.astype(np.float64), 1, -1)
-        rows = rows.reshape(-1, values.shape[1])
+        axis = self._made.get(id(x), (1,))[-1]
+        rows = np.moveaxis(values.astype(np.float64), axis, -1)
+        rows = rows.reshape(-1, values.shape[axis])
         count = np.full(rows.shape[1], len(rows))
         summary = np.array(
             [count, rows.mean(axis=0), rows.std(axis=0), rows.max(axis=0)]
