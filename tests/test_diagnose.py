@@ -4,6 +4,7 @@ import copy
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -494,7 +495,10 @@ def test_nothing_varies_or_is_finite_in_any_batch(family):
         net = Sequential(BatchNorm(3))
         report = diagnose(family(net), list(np.full((4, 16, 3), value)))
         assert {finding.kind for finding in report} == {kind, "never-updated"}
-    assert report.findings[0].message == "Not all values are finite."
+    assert report.findings[0].message == "Not all values of batch 0 are finite."
+    data = [X[:9], X[9:18], data_of("a hole"), X[:9]]
+    said = diagnose(family(Sequential(BatchNorm(64))), data).findings[0].message
+    assert said == "Not all values of batch 2 are finite."
 
 
 def test_data_of_another_contrast_are_seen(healthy, family):
@@ -616,7 +620,13 @@ def test_what_is_far_off():
 def test_one_channel_of_many_has_to_be_further_off():
     z = np.zeros(40)
     reading = Reading(64, 1e-5, np.ones((1, 40)), z.astype(bool))
-    for kind, size, expected in (("m", 1.4, 0), ("m", 1.6, 1), ("v", 2.9, 0), ("v", 3.1, 1), ("v", -3.1, 1)):
+    for kind, size, expected in (
+        ("m", 1.4, 0),
+        ("m", 1.6, 1),
+        ("v", 2.9, 0),
+        ("v", 3.1, 1),
+        ("v", -3.1, 1),
+    ):
         value = np.where(np.arange(40) == 7, size, 0)
         found = Gap(value * (kind == "m"), z, value * (kind == "v"), z)
         assert far_off(found, [reading]).sum() == expected
@@ -1133,7 +1143,10 @@ def test_dead_units_of_a_transformer():
     [
         (nn.ReLU6(), "call"),
         (nn.functional.relu6, "relu6 after norm"),
-        (lambda x: torch.relu(x) + torch.relu(-abs(x) - 30), "relu after norm (call 2)"),
+        (
+            lambda x: torch.relu(x) + torch.relu(-abs(x) - 30),
+            "relu after norm (call 2)",
+        ),
     ],
 )
 def test_rectifiers_have_names(call, layer):
@@ -1318,6 +1331,11 @@ def test_integers_for_an_embedding():
         (None, np.float64(1), ValueError, r"got shape \(\)"),
         (None, (X[:64], DIGITS.y_train[:64]), ValueError, "give the batch alone"),
         (None, X[:64, :3], ValueError, "last axis of 64"),
+        (None, {"x": X[:64]}, TypeError, "got dict; one array or tensor per batch"),
+        (None, [{"x": X[:64]}], TypeError, "batch 0 .* got dict; one array or tensor"),
+        (None, [((X[:64], X[:64]), 0)], TypeError, "got tuple; .* of several inputs"),
+        (None, (X[:64], X[:64, :1]), ValueError, r"two batches .* or \[\(x, y\)\]"),
+        (None, [X[:64], X[:64].astype(int)], ValueError, "two batches .* got float64"),
     ],
 )
 def test_bad_input(healthy, model, data, error, words):
@@ -1350,6 +1368,51 @@ def test_bad_input_to_torch(healthy):
     assert "(64, 3)" in caught.value.__notes__[0]
     with pytest.raises(ValueError, match="max_batches of at least 1, got 0"):
         diagnose(net, X, max_batches=0)
+
+
+@pytest.mark.parametrize("most", [2.5, "3", None])
+def test_number_of_batches_is_an_integer(healthy, most):
+    with pytest.raises(ValueError, match="integer max_batches of at least 1, got"):
+        diagnose(healthy, X, max_batches=most)
+
+
+def keeping(value):
+    net = nn.Sequential(nn.Linear(64, 5))
+    if value is not None:
+        net.kept = value
+    return net
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, of scripts
+@pytest.mark.parametrize(
+    ("model", "error", "words"),
+    [
+        (lambda: keeping(threading.Lock()), TypeError, "cannot be copied .* a lock"),
+        (lambda: keeping(nn.Linear(3, 2)(torch.ones(1, 3))), TypeError, "its graph"),
+        (lambda: torch.jit.script(keeping(None)), TypeError, "got scripted ones"),
+        (lambda: nn.Sequential(nn.LazyLinear(3)), ValueError, "got lazy modules"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_models_that_cannot_be_looked_into(model, error, words):
+    with pytest.raises(error, match=f"(?s)^diagnose: .*{words}") as caught:
+        diagnose(model(), X[:64])
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_data_that_do_not_fit_the_model():
+    with pytest.raises(TypeError, match=r"^diagnose: .* batch 0 .* \(4, 64\)"):
+        diagnose(keeping(None), X[:4].astype(str))
+    with pytest.raises(RuntimeError) as caught:
+        diagnose(keeping(None), [X[:64], X[:64, :1], X[:64]])
+    assert "batch 1, of shape (64, 1)" in caught.value.__notes__[0]
+    assert "[(x, y)]" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_tensors_with_a_dtype_or_a_graph_of_their_own(healthy, dtype, family):
+    x = torch.tensor(X[:64]).to(dtype).requires_grad_()
+    assert diagnose(family(healthy), x).ok
 
 
 def test_error_behind_a_norm_with_one_value_is_not_swallowed():

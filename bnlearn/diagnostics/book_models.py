@@ -1,12 +1,11 @@
 """How to look into the networks of :mod:`bnlearn.layers`."""
 
-import copy
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnlearn.diagnostics.watch import NormState, Watch, mode_of
+from bnlearn.diagnostics.watch import NormState, Watch, copied, mode_of
 from bnlearn.layers import (
     BatchNorm,
     Conv2d,
@@ -53,7 +52,10 @@ class BookModel:
         ]
 
     def batch(self, data: object) -> NDArray:
-        """Make an array of one batch."""
+        """Make an array of one batch; a tensor may have a graph, or a dtype of its own."""
+        if hasattr(data, "detach"):
+            data = data.detach().cpu()
+            data = data.float() if "bfloat16" in str(data.dtype) else data
         return np.asarray(data)
 
     def run(
@@ -68,7 +70,7 @@ class BookModel:
         What `shifts` holds is added to the biases of these layers first. If `awake`,
         all layers are put into training mode.
         """
-        twin = copy.deepcopy(self.model)
+        twin = copied(self.model)
         if awake:
             twin.train()
         for place, leaf in twin.leaves():

@@ -156,7 +156,9 @@ def _size(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Find
     if m > few or (norm.tracks and seen.training and not norm.training):
         # A frozen layer does not look at the batch.
         if unknown:
-            said = f"Running statistics were not compared: that takes {EXAMPLES} examples."
+            said = (
+                f"Running statistics were not compared: that takes {EXAMPLES} examples."
+            )
             yield _finding(norm.name, "few-values", "note", said)
         return
     # In evaluation it matters if the layer uses the batch even there.
@@ -276,7 +278,8 @@ def _dead(seen: Seen) -> Iterator[Finding]:
 def _not_finite(seen: Seen) -> Iterator[Finding]:
     """Name what first was not finite."""
     if seen.watch.broken == "data":
-        yield _finding("data", "not-finite", "error", "Not all values are finite.")
+        said = f"Not all values of batch {seen.watch.batches - 1} are finite."
+        yield _finding("data", "not-finite", "error", said)
     elif seen.watch.broken is not None:
         said = "Its output is the first that is not finite: look at its parameters."
         yield _finding(seen.watch.broken, "not-finite", "error", said)

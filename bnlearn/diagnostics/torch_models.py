@@ -1,6 +1,5 @@
 """How to look into a PyTorch module; the only part that needs PyTorch."""
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -14,7 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.overrides import TorchFunctionMode
 
-from bnlearn.diagnostics.watch import NormState, Watch, mode_of
+from bnlearn.diagnostics.watch import NormState, Watch, copied, mode_of
 
 __all__ = ["TorchModel"]
 
@@ -41,6 +40,17 @@ class TorchModel:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = getattr(model, "_orig_mod", model)  # torch.compile wraps it
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        if any(map(nn.parameter.is_lazy, tensors)):
+            raise ValueError(
+                "diagnose: expected a model that knows its shapes, got lazy modules; "
+                "run one batch through it first"
+            )
+        if any(isinstance(m, torch.jit.ScriptModule) for m in self.model.modules()):
+            raise TypeError(
+                "diagnose: expected modules that can be listened to, got scripted ones; "
+                "give the model that they were made from"
+            )
         modes = [
             module.training
             for module in self.model.modules()
@@ -90,7 +100,7 @@ class TorchModel:
 
         The batch is copied, too, since a module might change it in place.
         """
-        twin, x, listener = copy.deepcopy(self.model), x.clone(), _Listener(watch)
+        twin, x, listener = copied(self.model), x.clone(), _Listener(watch)
         if awake:
             twin.train()
         with torch.no_grad(), self.random_state_kept(), listener:

@@ -1,5 +1,6 @@
 """What is written down while batches run through a copy of a network."""
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,11 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NormState", "Reading", "Watch", "mode_of", "read"]
+__all__ = ["NormState", "Reading", "Watch", "copied", "mode_of", "read"]
 
 Array = Callable[
     [object], NDArray
 ]  # makes a NumPy array of what a family computes with
+
+
+def copied(model: object) -> object:
+    """Copy a network, to be run in its place."""
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:
+        raise TypeError(
+            "diagnose: only copies are run, and this model cannot be copied "
+            f"({error}); does it keep an activation with its graph, or a lock?"
+        ) from error
 
 
 def mode_of(training: bool, modes: list[bool]) -> bool:
@@ -139,6 +151,7 @@ class Watch:
     rectifiers: dict[str, list[NDArray]] = field(default_factory=dict)
     biases: dict[str, str] = field(default_factory=dict)  # norm: layer before it
     broken: str | None = None  # who first made something that is not finite
+    batches: int = 0  # that were started until then
     places: dict[str, int] = field(default_factory=dict)  # when each was first called
     _made: dict[int, tuple] = field(default_factory=dict)
     _calls: Counter = field(default_factory=Counter)
@@ -146,6 +159,7 @@ class Watch:
     def start(self, data: object) -> None:
         """Begin a batch."""
         self._made, self._calls = {}, Counter()
+        self.batches += self.broken is None
         self.made(data, "data", "data")
 
     def made(self, y: object, name: str, what: str, axis: int = 1) -> None:
