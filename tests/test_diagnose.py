@@ -421,13 +421,15 @@ def test_planted_fault_is_named_and_no_other(name, healthy, family):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("mean", np.nan), ("var", np.nan), ("var", np.inf), ("var", -1)],
+    [("mean", np.nan), ("mean", np.inf), ("var", np.nan), ("var", np.inf), ("var", -1)],
 )
 def test_impossible_running_statistics(key, value, healthy, family):
     net = copy.deepcopy(healthy)
     getattr(net[1], f"running_{key}")[2] = value
-    finding = diagnose(family(net), X[:64]).findings[0]
+    report = diagnose(family(net), X[:64])
+    finding = report.findings[0]
     assert (finding.layer, finding.kind, finding.channels) == ("1", "not-finite", (2,))
+    assert [f.kind for f in report if f.layer == "1"] == ["not-finite"]
 
 
 def test_findings_give_channels_and_numbers(healthy, family):
@@ -440,8 +442,8 @@ def test_findings_give_channels_and_numbers(healthy, family):
     assert found["gamma"].message.startswith("2 of 40 channels (3, 17): |gamma|")
     assert found["drift"].channels == (6,)
     # The statistics themselves were within 0.1 of those of 256 examples.
-    off = re.search(r"up to ([\d.]+) running", found["drift"].message)[1]
-    assert float(off) == pytest.approx(4, abs=0.2)
+    off = re.search(r"is ([-\d.]+) running", found["drift"].message)[1]
+    assert float(off) == pytest.approx(-4, abs=0.2)
     assert "as good as 1.2 batches" in found["momentum"].message  # 1.1 / 0.9
 
 
@@ -455,6 +457,15 @@ def test_wrong_statistics_do_not_spoil_what_follows(healthy, family):
     assert len(diagnose(family(net, 4), IMAGES.x_train[:64])) == 0
     net[1].running_mean += 3 * np.sqrt(net[1].running_var)
     assert named(diagnose(family(net, 4), IMAGES.x_train[:64])) == {("1", "drift")}
+
+
+@pytest.mark.parametrize(("factor", "said"), [(5, "0.2."), (0.2, "5.1.")])
+def test_drift_says_in_which_direction(factor, said, family):
+    net = one_norm(3)
+    net[0].running_var *= factor
+    finding = diagnose(family(net), spread_out(64, 3)).findings[0]
+    # 64 examples: the unbiased variance is 64 / 63.
+    assert finding.message.endswith("over running variance is " + said)
 
 
 @pytest.mark.parametrize(("steps", "said"), [(28, True), (29, False)])
@@ -683,7 +694,8 @@ def test_small_gamma(size, count, family):
 
 @pytest.mark.parametrize(
     ("momentum", "said"),
-    [(0.49, None), (0.01, None), (0.5, "as good as 3.0"), (-0.1, "do not follow")],
+    [(0.5, None), (0.01, None), (0.51, "as good as 2.9"), (-0.1, "do not follow")]
+    + [(0.99, "0.99 of Keras, Flax and ONNX is 0.01 here"), (1.0, "as good as 1.0")],
 )
 def test_momentum_of_the_other_convention(momentum, said, family):
     report = diagnose(family(one_norm(3, momentum=momentum)), spread_out(64, 3))

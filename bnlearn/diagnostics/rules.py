@@ -67,6 +67,12 @@ def _at_start(norm: NormState) -> bool:
     return bool((norm.running_mean == 0).all() and (norm.running_var == 1).all())
 
 
+def _good(norm: NormState) -> NDArray:
+    """Say of which channels the running statistics are possible."""
+    mean, var = norm.running_mean, norm.running_var
+    return np.isfinite(mean) & np.isfinite(var) & (var >= 0)
+
+
 # Rules about a layer as it is --------------------------------------------------------
 
 
@@ -97,8 +103,7 @@ def _statistics(norm: NormState, seen: Seen) -> Iterator[Finding]:
             said = "No running statistics: answers depend on the neighbours for ever."
             yield _finding(norm.name, "no-statistics", "warning", said)
         return
-    good = np.isfinite(norm.running_mean) & (norm.running_var >= 0)
-    good &= np.isfinite(norm.running_var)
+    good = _good(norm)
     if not good.all():
         said = f"{_some(~good)}: running statistics not finite, or a negative variance."
         yield _finding(norm.name, "not-finite", "error", said, ~good)
@@ -115,10 +120,12 @@ def _statistics(norm: NormState, seen: Seen) -> Iterator[Finding]:
 def _momentum(norm: NormState, seen: Seen) -> Iterator[Finding]:
     """Name a momentum that looks as if it came from another library."""
     a = norm.momentum
-    if not norm.tracks or a is None or 0 < a < 0.5:
+    if not norm.tracks or a is None or 0 < a <= 0.5:
         return
     effect = f"are as good as {(2 - a) / a:.1f} batches" if a > 0 else "do not follow"
     said = f"{a:g} is the weight of the new value: running statistics {effect}."
+    if 0.5 < a < 1:
+        said += f" {a:g} of Keras, Flax and ONNX is {1 - a:.3g} here."
     yield _finding(norm.name, "momentum", "warning", said)
 
 
@@ -204,13 +211,16 @@ def _quiet(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Fin
 def _drift(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Finding]:
     """Name running statistics that are not those of the batches."""
     found = gap(norm, readings)
-    if found is None or _at_start(norm) or not (far := far_off(found, readings)).any():
+    if found is None or _at_start(norm):
         return
-    mean = np.abs(found.mean[far]).max()
-    ratio = np.exp(np.abs(found.log_ratio[far]).max())
+    far = far_off(found, readings) & _good(norm)
+    if not far.any():
+        return
+    mean, ratio = (max(g[far], key=abs) for g in (found.mean, found.log_ratio))
     said = (
-        f"{_some(far)}: batch and running statistics differ beyond chance, means by up "
-        f"to {mean:.1f} running standard deviations, variances up to {ratio:.1f} times."
+        f"{_some(far)}: batch and running statistics differ beyond chance. At worst "
+        f"batch minus running mean is {mean:.1f} running standard deviations, batch over "
+        f"running variance is {np.exp(ratio):.2g}."
     )
     kind, severity = "drift", "warning"
     awake = seen.awake.norms.get(norm.name, []) if seen.awake else []
