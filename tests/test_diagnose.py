@@ -628,6 +628,28 @@ def test_what_is_far_off():
     assert gap_of([9, 0, 0, 0], var=1.1e-5) == one
 
 
+def test_variances_of_closed_or_rarely_active_units_prove_nothing():
+    assert gap_of(log_ratio=[-9, -9, 0, 0], var=0.0) == [False] * 4
+    reading = Reading(64, 1e-5, np.ones((1, 40)), np.zeros(40, bool))
+    for error, expected in ((0.32, 1), (0.34, 0)):
+        log_ratio = np.where(np.arange(40) == 7, -9, 0)
+        found = Gap(np.zeros(40), np.zeros(40), log_ratio, np.full(40, error))
+        assert far_off(found, [reading]).sum() == expected
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_closed_units_before_a_norm_are_no_drift(seed):
+    # Their running variances keep a trace of the starting value.
+    g = generator_of(seed)
+    layers = [Linear(64, 40, generator=g), ReLU(), BatchNorm(40)]
+    layers += [Linear(40, 40, generator=g), ReLU(), BatchNorm(40)]
+    net = Sequential(*layers, Linear(40, 10, generator=g))
+    trained(net, seed, steps=100, lr=0.5)
+    for size in (16, 64, 256):
+        kinds = {f.kind for f in diagnose(net, DIGITS.x_test[:size])}
+        assert "drift" not in kinds
+
+
 def test_one_channel_of_many_has_to_be_further_off():
     z = np.zeros(40)
     reading = Reading(64, 1e-5, np.ones((1, 40)), z.astype(bool))

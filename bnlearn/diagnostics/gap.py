@@ -16,6 +16,7 @@ MANY = 0.25  # share of a layer's channels that makes FAR and RATIO enough
 FAR, ALONE_FAR = 0.5, 1.5  # running standard deviations between two means
 RATIO, ALONE_RATIO = 2.0, 20.0  # between two variances
 SURE = 6.0  # standard errors, on top of that
+KNOWN = 1 / 3  # relative standard error of a variance that is judged alone
 EXAMPLES = 16  # that a comparison takes: their scatter tells what chance is
 FEW = 4  # values per mean: chapter 06 finds 2 to be too few
 
@@ -79,9 +80,10 @@ def far_off(found: Gap, readings: list[Reading]) -> NDArray:
     var, eps = np.concatenate([r.var for r in readings]).mean(axis=0), readings[0].eps
     audible = var > eps
     away = audible & (off > np.maximum(FAR, SURE * found.mean_error))
-    far = away | (ratio > np.maximum(np.log(RATIO), SURE * found.log_ratio_error))
+    sure = ratio > np.maximum(np.log(RATIO), SURE * found.log_ratio_error)
+    far = away | sure & (var > 0)  # units that are closed say nothing
     if far.mean() >= MANY:
         return far
     # Rarely active features jump: a variance that hangs on few examples proves nothing.
-    known = SURE * found.log_ratio_error * (var + eps) < np.log(ALONE_RATIO) * var
-    return away & (off > ALONE_FAR) | audible & known & (ratio > np.log(ALONE_RATIO))
+    known = audible & (found.log_ratio_error * (var + eps) < KNOWN * var)
+    return away & (off > ALONE_FAR) | known & (ratio > np.log(ALONE_RATIO))
