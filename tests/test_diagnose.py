@@ -1145,6 +1145,25 @@ def test_gamma_of_zero_is_harmless_only_beside_a_shortcut(family):
     assert not diagnose(family(plain), X[:64]).ok
 
 
+def test_outputs_may_have_any_shape():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm2d(2)
+
+        def forward(self, x):
+            y = self.norm(x)
+            return [y, y[:0], y[:, 0] > 0, y.sum(), y[0, 0, 0], len(y), y + 0j]
+
+    net = Odd()
+    with torch.no_grad():
+        net.norm.weight.zero_()
+    x = torch.randn(20, 2, 5, 4)
+    for data in (x, [x, x[..., :3], x[:9]], x[:1]):
+        found = [f.severity for f in diagnose(net, data) if f.kind == "gamma"]
+        assert found == ["warning"]
+
+
 def test_findings_follow_the_order_of_the_calls(healthy, family):
     net = copy.deepcopy(healthy)
     net[1].bias[:8] = -30

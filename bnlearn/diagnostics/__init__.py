@@ -70,8 +70,8 @@ def diagnose(
     Returns
     -------
     Report
-        The findings, the worst first, then in the order of the network; ``report.ok`` if there is no error or warning.
-        ``print`` shows a table.
+        The findings, the worst first, then in the order of the network; ``report.ok``
+        if there is no error or warning. ``print`` shows a table.
 
     Raises
     ------
@@ -161,9 +161,8 @@ def _batches(network: BookModel, data: object, most: int) -> list:
         raise ValueError(
             f"diagnose: expected an integer max_batches of at least 1, got {most!r}"
         )
-    if not hasattr(data, "dtype") and (
-        not isinstance(data, Iterable) or isinstance(data, Mapping)
-    ):
+    several = isinstance(data, Iterable) and not isinstance(data, Mapping)
+    if not hasattr(data, "dtype") and not several:
         raise TypeError(
             "diagnose: expected data to be an array, a tensor or an iterable of "
             f"batches, got {type(data).__name__}; {ONE_INPUT}"
@@ -219,27 +218,22 @@ def _run(network: BookModel, x: object, watch: Watch, number: int) -> list[NDArr
     try:
         return network.run(x, watch)
     except Exception as error:
+        hint = f"; {LABELS}" if number == 1 else ""
         if not str(error).startswith("diagnose:"):
             error.add_note(
                 f"diagnose: the model raised this for batch {number}, of shape "
-                f"{tuple(x.shape)}; the model is unchanged"
-                + f"; {LABELS}"
-                * (number == 1)
+                f"{tuple(x.shape)}; the model is unchanged{hint}"
             )
         raise
 
 
 def _varied(outputs: list[list[NDArray]]) -> bool:
-    """Say whether any output differs between examples, or cannot be seen."""
-    joined = [
-        np.concatenate(
-            [np.atleast_1d(y).reshape(len(np.atleast_1d(y)), -1) for y in ys]
-        )
-        for ys in zip(*outputs, strict=False)
+    """Say whether any output differs between examples, or none can be seen."""
+    several = [
+        1.0 * y for ys in outputs for y in ys if y.ndim and y.size and len(y) > 1
     ]
-    return not joined or any(
-        (np.ptp(y, axis=0) > 1e-6 * np.abs(y).max(axis=0)).any() for y in joined
-    )
+    differ = [np.abs(y - y[:1]).max() > 1e-6 * np.abs(y).max() for y in several]
+    return any(differ) or not several
 
 
 def _dead_biases(network: BookModel, x: object, watch: Watch) -> dict[str, str]:
