@@ -5,8 +5,9 @@ batches run through copies of them, then rules are applied to what was seen.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,10 @@ from bnlearn.diagnostics.watch import NormState, Watch
 from bnlearn.layers import Layer
 
 __all__ = ["Finding", "LayerRow", "Report", "diagnose"]
+
+# What some messages end with.
+ONE_INPUT = "one array or tensor per batch; wrap a model of several inputs"
+LABELS = "for one batch with its labels, give the batch alone or [(x, y)]"
 
 
 def diagnose(
@@ -43,7 +48,8 @@ def diagnose(
     with the mean :math:`\mu` and the unbiased variance v of the batches. A channel is
     far off if \|d\| exceeds 0.5, or q is outside 1/2 to 2, *and* either is more than 6
     standard errors away from 0, or 1. A layer is named if a quarter of its channels
-    are far off, or one of them has \|d\| above 1.5.
+    are far off, or one of them has \|d\| above 1.5, or q outside 1/20 to 20. A
+    comparison takes 16 examples, over all batches.
 
     Parameters
     ----------
@@ -54,33 +60,40 @@ def diagnose(
         that a norm with wrong statistics does not spoil what the next one is given.
     data : array, tensor, or an iterable of these
         A batch, or a few of them, mixed as those of training. The items of an
-        iterable may be tuples such as (x, y), of which the first entry counts.
+        iterable may be tuples such as (x, y), of which the first entry counts. A
+        single such pair is given as [(x, y)]: (x, y) alone means two batches, which
+        is refused only if shapes or dtypes differ. There is one array or tensor per
+        batch; wrap a model of several inputs.
     max_batches : int
         No more than so many are taken from an iterable.
 
     Returns
     -------
     Report
-        The findings, the worst first; ``report.ok`` if there is no error or warning.
-        ``print`` shows a table.
+        The findings, the worst first, then in the order of the network; ``report.ok``
+        if there is no error or warning. ``print`` shows a table.
 
     Raises
     ------
     TypeError
-        If `model` is neither kind of network, or `data` holds something else.
+        If `model` is neither kind of network, is scripted, or cannot be copied, or if
+        `data` holds something else.
     ValueError
-        If there are no data, batches do not fit together, or `max_batches` is not
-        positive.
+        If there are no data, batches do not fit together, `max_batches` is not a
+        positive integer, or `model` is lazy and has not been run.
     Exception
         What the model itself raises for these data.
 
     Notes
     -----
-    A network of PyTorch may compute in any way: hooks see its modules, and rectifiers
-    are also seen if they are called as functions. Only ``nn`` norms and their
+    A network of PyTorch may compute in any way: hooks see its modules. Dead units are
+    looked for at ``nn.ReLU``, ``nn.ReLU6``, ``relu`` and ``relu6`` however called (not
+    ``clamp`` or ``leaky_relu``). Only ``nn`` norms and their
     subclasses count as norms; of one that is called several times per batch, the first
     call. Whether a bias has no effect is not guessed: it is changed in a copy, and if
-    no output moves, it has none. PyTorch's random generators are put back.
+    no output moves, it has none. PyTorch's random generators are put back; those
+    of NumPy and Python move on if the model draws from them, and so does a generator
+    that belongs to a ``DataLoader``. Forward hooks of yours run on the copies, too.
 
     Examples
     --------
@@ -106,17 +119,20 @@ def diagnose(
     with network.random_state_kept(), np.errstate(all="ignore"):
         batches = _batches(network, data, max_batches)
         watch, awake = Watch(network.array), None
-        for number, x in enumerate(batches):
-            _run(network, x, watch, number)
+        outputs = [_run(network, x, watch, i) for i, x in enumerate(batches)]
         if not network.training:
             awake = Watch(network.array)
             with suppress(Exception):  # a model may refuse to train without targets
                 for x in batches:
                     network.run(x, awake, awake=True)
         norms, biases = network.norms(), _dead_biases(network, batches[0], watch)
-        findings = find(Seen(network.training, norms, watch, awake, biases))
+        seen = Seen(network.training, norms, watch, awake, biases, _varied(outputs))
+        findings = find(seen)
         rows = tuple(_row(norm, watch) for norm in norms)
-    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    last = len(watch.places)
+    findings.sort(
+        key=lambda f: (SEVERITIES.index(f.severity), watch.places.get(f.layer, last))
+    )
     sizes = tuple(len(x) for x in batches)
     return Report(tuple(findings), rows, network.training, sizes)
 
@@ -141,50 +157,83 @@ def _network(model: object) -> BookModel:
 
 def _batches(network: BookModel, data: object, most: int) -> list:
     """Collect the batches, and see whether they are any."""
-    if not most >= 1:
-        raise ValueError(f"diagnose: expected max_batches of at least 1, got {most}")
-    if not hasattr(data, "dtype") and not isinstance(data, Iterable):
+    if not isinstance(most, Integral) or most < 1:
+        raise ValueError(
+            f"diagnose: expected an integer max_batches of at least 1, got {most!r}"
+        )
+    several = isinstance(data, Iterable) and not isinstance(data, Mapping)
+    if not hasattr(data, "dtype") and not several:
         raise TypeError(
             "diagnose: expected data to be an array, a tensor or an iterable of "
-            f"batches, got {type(data).__name__}"
+            f"batches, got {type(data).__name__}; {ONE_INPUT}"
         )
+    if isinstance(data, tuple | list) and len(data) == 2:
+        _two_batches(*data)
     items = [data] if hasattr(data, "dtype") else itertools.islice(data, most)
-    batches = [network.batch(_batch(item, i)) for i, item in enumerate(items)]
+    batches = [_batch(network, item, i) for i, item in enumerate(items)]
     if len({x.ndim for x in batches}) != 1:
         shapes = [tuple(x.shape) for x in batches]
         raise ValueError(
             "diagnose: expected at least one batch, all with as many axes, got shapes "
-            f"{shapes}; for one batch with its labels, give the batch alone"
+            f"{shapes}; {LABELS}"
         )
     return batches
 
 
-def _batch(item: object, number: int) -> object:
-    """Take the array out of an item of the data."""
+def _two_batches(a: object, b: object) -> None:
+    """Refuse (x, y) in place of [(x, y)], where it can be told."""
+    if all(hasattr(part, "dtype") and hasattr(part, "shape") for part in (a, b)) and (
+        a.dtype != b.dtype or a.shape[1:] != b.shape[1:]
+    ):
+        raise ValueError(
+            f"diagnose: expected two batches that fit together, got {a.dtype} of shape "
+            f"{tuple(a.shape)} and {b.dtype} of shape {tuple(b.shape)}; {LABELS}"
+        )
+
+
+def _batch(network: BookModel, item: object, number: int) -> object:
+    """Make of an item of the data what the network is given."""
     first = item[0] if isinstance(item, tuple | list) and item else item
     if not hasattr(first, "dtype") or not hasattr(first, "shape"):
         raise TypeError(
             f"diagnose: expected batch {number} to be an array, a tensor or a tuple "
-            f"that starts with one, got {type(item).__name__}"
+            f"that starts with one, got {type(item).__name__}; {ONE_INPUT}"
         )
     if not len(first.shape) or not first.shape[0]:
         raise ValueError(
             f"diagnose: expected batch {number} to hold examples, "
             f"got shape {tuple(first.shape)}"
         )
-    return first
+    try:
+        return network.batch(first)
+    except Exception as error:
+        raise TypeError(
+            f"diagnose: expected batch {number} to hold numbers that the model's "
+            f"library knows, got {first.dtype} of shape {tuple(first.shape)}"
+        ) from error
 
 
-def _run(network: BookModel, x: object, watch: Watch, number: int) -> None:
+def _run(network: BookModel, x: object, watch: Watch, number: int) -> list[NDArray]:
     """Run one batch; an error of the model is passed on, with a word about it."""
     try:
-        network.run(x, watch)
+        return network.run(x, watch)
     except Exception as error:
-        error.add_note(
-            f"diagnose: the model raised this for batch {number}, of shape "
-            f"{tuple(x.shape)}; the model is unchanged"
-        )
+        hint = f"; {LABELS}" if number == 1 else ""
+        if not str(error).startswith("diagnose:"):
+            error.add_note(
+                f"diagnose: the model raised this for batch {number}, of shape "
+                f"{tuple(x.shape)}; the model is unchanged{hint}"
+            )
         raise
+
+
+def _varied(outputs: list[list[NDArray]]) -> bool:
+    """Say whether any output differs between examples, or none can be seen."""
+    several = [
+        1.0 * y for ys in outputs for y in ys if y.ndim and y.size and len(y) > 1
+    ]
+    differ = [np.abs(y - y[:1]).max() > 1e-6 * np.abs(y).max() for y in several]
+    return any(differ) or not several
 
 
 def _dead_biases(network: BookModel, x: object, watch: Watch) -> dict[str, str]:

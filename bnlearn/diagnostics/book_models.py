@@ -1,12 +1,11 @@
 """How to look into the networks of :mod:`bnlearn.layers`."""
 
-import copy
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnlearn.diagnostics.watch import NormState, Watch
+from bnlearn.diagnostics.watch import NormState, Watch, copied, mode_of
 from bnlearn.layers import (
     BatchNorm,
     Conv2d,
@@ -37,7 +36,8 @@ class BookModel:
 
     def __init__(self, model: Layer) -> None:
         self.model = model
-        self.training = bool(model.training)
+        modes = [leaf.training for _, leaf in model.leaves() if leaf.parameters()]
+        self.training = mode_of(model.training, modes)
 
     def random_state_kept(self) -> AbstractContextManager:
         """Keep nothing: layers draw from generators of their own, which are copied."""
@@ -52,7 +52,10 @@ class BookModel:
         ]
 
     def batch(self, data: object) -> NDArray:
-        """Make an array of one batch."""
+        """Make an array of one batch; a tensor may have a graph, or a dtype of its own."""
+        if hasattr(data, "detach"):
+            data = data.detach().cpu()
+            data = data.float() if "bfloat16" in str(data.dtype) else data
         return np.asarray(data)
 
     def run(
@@ -67,7 +70,7 @@ class BookModel:
         What `shifts` holds is added to the biases of these layers first. If `awake`,
         all layers are put into training mode.
         """
-        twin = copy.deepcopy(self.model)
+        twin = copied(self.model)
         if awake:
             twin.train()
         for place, leaf in twin.leaves():
@@ -93,13 +96,16 @@ def _listen(place: str, leaf: Layer, watch: Watch) -> None:
     elif isinstance(leaf, ReLU):
         what = "rectifier"
 
+    last = isinstance(leaf, Linear) or len(getattr(leaf, "normalized_shape", ())) == 1
+    axis = -1 if last else 1
+
     def listening(x: NDArray) -> NDArray:
         if kind:
             watch.norm(place, leaf, kind, x)
         elif what == "rectifier":
             watch.rectifier(place, x)
         y = forward(x)
-        watch.made(y, place, what)
+        watch.made(y, place, what, axis)
         return y
 
     leaf.forward = listening

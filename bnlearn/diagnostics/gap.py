@@ -7,16 +7,17 @@ from numpy.typing import NDArray
 
 from bnlearn.diagnostics.watch import NormState, Reading
 
-__all__ = ["FEW", "Gap", "far_off", "gap", "spread_known"]
+__all__ = ["EXAMPLES", "FEW", "Gap", "far_off", "gap", "spread_known"]
 
 # On digits, healthy networks of many kinds had means up to 0.8 running standard
 # deviations off in single channels, and variance ratios up to 2; in a quarter of a layer's
 # channels neither came near FAR and RATIO.
 MANY = 0.25  # share of a layer's channels that makes FAR and RATIO enough
 FAR, ALONE_FAR = 0.5, 1.5  # running standard deviations between two means
-RATIO = 2.0  # between two variances
+RATIO, ALONE_RATIO = 2.0, 20.0  # between two variances
 SURE = 6.0  # standard errors, on top of that
-EXAMPLES = 16  # that a comparison with running statistics takes
+KNOWN = 1 / 3  # relative standard error of a variance that is judged alone
+EXAMPLES = 16  # that a comparison takes: their scatter tells what chance is
 FEW = 4  # values per mean: chapter 06 finds 2 to be too few
 
 
@@ -41,11 +42,9 @@ def gap(norm: NormState, readings: list[Reading]) -> Gap | None:
     these, whichever is larger. That of the running statistics follows from their
     momentum, as if training had used batches of this size.
     """
-    if not norm.tracks or not readings or not spread_known(readings):
+    readings = spread_known(readings)
+    if not norm.tracks or sum(len(reading.means) for reading in readings) < EXAMPLES:
         return None
-    sizes = [len(reading.means) for reading in readings]
-    if sum(sizes) < EXAMPLES or min(sizes) < FEW:
-        return None  # their scatter says too little about chance
     memory = 0.0 if norm.momentum is None else norm.momentum / (2 - norm.momentum)
     root = np.sqrt(norm.running_var.astype(np.float64) + readings[0].eps)
     mean, mean_error = _average([reading.means for reading in readings], memory)
@@ -69,16 +68,22 @@ def _average(parts: list[NDArray], memory: float) -> tuple[NDArray, NDArray]:
     return examples.mean(axis=0), np.sqrt(one_batch * (1 / count + memory))
 
 
-def spread_known(readings: list[Reading]) -> bool:
-    """Say whether something can be learned about the spread of values."""
-    return all(reading.values > 1 for reading in readings)
+def spread_known(readings: list[Reading]) -> list[Reading]:
+    """Leave out batches from which nothing can be learned about the spread of values."""
+    return [reading for reading in readings if reading.values > 1]
 
 
 def far_off(found: Gap, readings: list[Reading]) -> NDArray:
     """Tell which channels are off by more than chance and training explain."""
+    readings = spread_known(readings)
     off, ratio = np.abs(found.mean), np.abs(found.log_ratio)
-    audible = np.concatenate([r.var for r in readings]).mean(axis=0) > readings[0].eps
+    var, eps = np.concatenate([r.var for r in readings]).mean(axis=0), readings[0].eps
+    audible = var > eps
     away = audible & (off > np.maximum(FAR, SURE * found.mean_error))
-    far = away | (ratio > np.maximum(np.log(RATIO), SURE * found.log_ratio_error))
-    # One variance alone proves nothing: rarely active features jump.
-    return far if far.mean() >= MANY else away & (off > ALONE_FAR)
+    sure = ratio > np.maximum(np.log(RATIO), SURE * found.log_ratio_error)
+    far = away | sure & (var > 0)  # units that are closed say nothing
+    if far.mean() >= MANY:
+        return far
+    # Rarely active features jump: a variance that hangs on few examples proves nothing.
+    known = audible & (found.log_ratio_error * (var + eps) < KNOWN * var)
+    return away & (off > ALONE_FAR) | known & (ratio > np.log(ALONE_RATIO))

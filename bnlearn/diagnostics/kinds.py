@@ -43,15 +43,17 @@ KINDS: dict[str, tuple[str, Section]] = {
         Section(FIVE, "Batches that are not mixed"),
     ),
     "momentum": (
-        "Set 0.1 for what Keras, Flax and ONNX call 0.9.",
+        "Set 1 - a for what Keras, Flax and ONNX call a: 0.1 for 0.9.",
         Section(FIVE, "Two conventions for one word"),
     ),
     "one-value": (
-        "Use larger batches, drop a last batch of one, or take a norm over other axes.",
+        "For batch norm use larger batches, or drop a last batch of one; for the others "
+        + "more pixels, more features or fewer groups.",
         MODES,
     ),
     "few-values": (
-        "Use larger batches, or a norm that averages over more values.",
+        "For batch norm use larger batches; for the others more pixels, more features "
+        + "or fewer groups.",
         Section("06_norm_variants", "Two examples are not enough"),
     ),
     "constant": (
@@ -59,11 +61,13 @@ KINDS: dict[str, tuple[str, Section]] = {
         QUIET,
     ),
     "eps": (
-        "Scale up what comes in, or choose a smaller eps, if the channel matters.",
+        "Scale up what comes in, or choose a smaller eps, if the channel matters; or "
+        + "leave it if it is meant.",
         QUIET,
     ),
     "dead": (
-        "Try a smaller learning rate, and look at gamma and beta of the norm before it.",
+        "Try a smaller learning rate, and look at the layer before it: gamma and beta "
+        + "of a norm, or weights and bias.",
         Section(SEVEN, "Four plots"),
     ),
     "gamma": (
@@ -71,7 +75,7 @@ KINDS: dict[str, tuple[str, Section]] = {
         Section(THREE, "What training makes of them"),
     ),
     "bias": (
-        "Build the layer with bias=False: the norm's own beta does its job.",
+        "Build the layer with bias=False: the norm's beta, if it has one, does its job.",
         Section(THREE, "The dead bias"),
     ),
 }

@@ -1,12 +1,13 @@
 """What counts as a finding: the rules, and where their thresholds come from."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnlearn.diagnostics.gap import FEW, far_off, gap, spread_known
+from bnlearn.diagnostics.gap import EXAMPLES, FEW, far_off, gap, spread_known
 from bnlearn.diagnostics.report import Finding
 from bnlearn.diagnostics.watch import NormState, Reading, Watch
 
@@ -28,6 +29,7 @@ class Seen(NamedTuple):
     watch: Watch
     awake: Watch | None  # the same batches in training mode, if that is another
     dead_biases: dict[str, str]  # norm: the layer whose bias it removes
+    varied: bool  # whether the output depends on the example
 
 
 def find(seen: Seen) -> list[Finding]:
@@ -65,6 +67,12 @@ def _at_start(norm: NormState) -> bool:
     return bool((norm.running_mean == 0).all() and (norm.running_var == 1).all())
 
 
+def _good(norm: NormState) -> NDArray:
+    """Say of which channels the running statistics are possible."""
+    mean, var = norm.running_mean, norm.running_var
+    return np.isfinite(mean) & np.isfinite(var) & (var >= 0)
+
+
 # Rules about a layer as it is --------------------------------------------------------
 
 
@@ -79,8 +87,10 @@ def _mode(norm: NormState, seen: Seen) -> Iterator[Finding]:
         )
         yield _finding(norm.name, "mode", "error", said)
     elif not norm.training and seen.training:
-        said = "In evaluation mode in a network that is in training mode."
-        yield _finding(norm.name, "mode", "warning", said)
+        said = "In evaluation mode in a network that is in training mode"
+        said += "." if norm.trainable else ", and not trained: frozen on purpose."
+        severity = "warning" if norm.trainable else "note"
+        yield _finding(norm.name, "mode", severity, said)
     elif norm.training and not norm.trainable:
         said = "gamma and beta are not trained, but the running statistics still move."
         yield _finding(norm.name, "mode", "warning", said)
@@ -93,11 +103,13 @@ def _statistics(norm: NormState, seen: Seen) -> Iterator[Finding]:
             said = "No running statistics: answers depend on the neighbours for ever."
             yield _finding(norm.name, "no-statistics", "warning", said)
         return
-    good = np.isfinite(norm.running_mean) & (norm.running_var >= 0)
-    good &= np.isfinite(norm.running_var)
+    good = _good(norm)
     if not good.all():
         said = f"{_some(~good)}: running statistics not finite, or a negative variance."
         yield _finding(norm.name, "not-finite", "error", said, ~good)
+    elif norm.name not in seen.watch.places:
+        said = "It is not called by these data, so nothing could be compared."
+        yield _finding(norm.name, "never-updated", "note", said)
     elif _at_start(norm):
         said = "The running statistics are still those of a new layer, 0 and 1."
         # Before the first step of a training they have to be.
@@ -108,10 +120,12 @@ def _statistics(norm: NormState, seen: Seen) -> Iterator[Finding]:
 def _momentum(norm: NormState, seen: Seen) -> Iterator[Finding]:
     """Name a momentum that looks as if it came from another library."""
     a = norm.momentum
-    if not norm.tracks or a is None or 0 < a < 0.5:
+    if not norm.tracks or a is None or 0 < a <= 0.5:
         return
     effect = f"are as good as {(2 - a) / a:.1f} batches" if a > 0 else "do not follow"
     said = f"{a:g} is the weight of the new value: running statistics {effect}."
+    if 0.5 < a < 1:
+        said += f" {a:g} of Keras, Flax and ONNX is {1 - a:.3g} here."
     yield _finding(norm.name, "momentum", "warning", said)
 
 
@@ -122,7 +136,7 @@ def _gamma(norm: NormState, seen: Seen) -> Iterator[Finding]:
     small = np.abs(norm.weight.ravel()) < SMALL_GAMMA
     if small.any():
         # All zero is how some residual branches are meant to start.
-        severity = "warning" if norm.weight.any() else "note"
+        severity = "warning" if norm.weight.any() or not seen.varied else "note"
         said = f"{_some(small)}: |gamma| is below {SMALL_GAMMA:g}, which shuts out what comes in."
         yield _finding(norm.name, "gamma", severity, said, small)
 
@@ -145,8 +159,15 @@ def _size(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Find
     """Name too few values for a mean and a variance."""
     m = min(reading.values for reading in readings)
     few = FEW if norm.kind == "batch" else 2
+    unknown = norm.tracks and gap(norm, readings) is None
     if m > few or (norm.tracks and seen.training and not norm.training):
-        return  # a frozen layer does not look at the batch
+        # A frozen layer does not look at the batch.
+        if unknown:
+            said = (
+                f"Running statistics were not compared: that takes {EXAMPLES} examples."
+            )
+            yield _finding(norm.name, "few-values", "note", said)
+        return
     # In evaluation it matters if the layer uses the batch even there.
     lenient = norm.tracks and not seen.training
     if m == 1:
@@ -161,9 +182,10 @@ def _size(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Find
 
 def _quiet(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Finding]:
     """Name channels that are constant, or whose variance is smaller than eps."""
-    batch, source = norm.kind == "batch", readings[0].source
-    if not spread_known(readings) or sum(r.values for r in readings) < FEW:
+    batch, readings = norm.kind == "batch", spread_known(readings)
+    if sum(r.values for r in readings) < FEW:
         return
+    source = readings[0].source
     eps, var = readings[0].eps, np.concatenate([r.var for r in readings])
     constant = np.concatenate([r.constant for r in readings])
     # Of examples, half have to be so; of batches, all.
@@ -189,15 +211,18 @@ def _quiet(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Fin
 def _drift(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Finding]:
     """Name running statistics that are not those of the batches."""
     found = gap(norm, readings)
-    if found is None or _at_start(norm) or not (far := far_off(found, readings)).any():
+    if found is None or _at_start(norm):
         return
-    mean = np.abs(found.mean[far]).max()
-    ratio = np.exp(np.abs(found.log_ratio[far]).max())
+    far = far_off(found, readings) & _good(norm)
+    if not far.any():
+        return
+    mean, ratio = (max(g[far], key=abs) for g in (found.mean, found.log_ratio))
     said = (
-        f"{_some(far)}: batch and running statistics differ beyond chance, means by up "
-        f"to {mean:.1f} running standard deviations, variances up to {ratio:.1f} times."
+        f"{_some(far)}: batch and running statistics differ beyond chance. At worst "
+        f"batch minus running mean is {mean:.1f} running standard deviations, batch over "
+        f"running variance is {np.exp(ratio):.2g}."
     )
-    kind = "drift"
+    kind, severity = "drift", "warning"
     awake = seen.awake.norms.get(norm.name, []) if seen.awake else []
     if (training := gap(norm, awake)) and not far_off(training, awake).any():
         kind = "dropout"
@@ -206,7 +231,14 @@ def _drift(norm: NormState, readings: list[Reading], seen: Seen) -> Iterator[Fin
         start = (1 - norm.momentum) ** norm.count
         if start > START:
             said += f" The starting values 0 and 1 still weigh {start:.0%}."
-    yield _finding(norm.name, kind, "warning", said, far)
+            without = {
+                "running_mean": norm.running_mean / (1 - start),
+                "running_var": (norm.running_var - start) / (1 - start),
+            }
+            rest = gap(replace(norm, **without), readings)
+            if seen.training and not far_off(rest, readings).any():
+                severity = "note"  # training will forget them
+    yield _finding(norm.name, kind, severity, said, far)
 
 
 ABOUT_BATCHES = (_size, _quiet, _drift)
@@ -219,10 +251,8 @@ def _unmixed(seen: Seen) -> Iterator[Finding]:
     """Name batches whose means differ more than chance allows, at the first batch norm."""
     first = next((norm for norm in seen.norms if norm.kind == "batch"), None)
     readings = seen.watch.norms.get(first.name, []) if first else []
-    if len(readings) < 2 or not spread_known(readings):
-        return
-    parts = [reading.means for reading in readings]
-    if min(map(len, parts)) < 2 * FEW:
+    parts = [r.means for r in spread_known(readings) if len(r.means) >= 2 * FEW]
+    if len(parts) < 2:
         return
     within = np.mean([part.var(axis=0, ddof=1) / len(part) for part in parts], axis=0)
     between = np.var([part.mean(axis=0) for part in parts], axis=0, ddof=1)
@@ -258,7 +288,8 @@ def _dead(seen: Seen) -> Iterator[Finding]:
 def _not_finite(seen: Seen) -> Iterator[Finding]:
     """Name what first was not finite."""
     if seen.watch.broken == "data":
-        yield _finding("data", "not-finite", "error", "Not all values are finite.")
+        said = f"Not all values of batch {seen.watch.batches - 1} are finite."
+        yield _finding("data", "not-finite", "error", said)
     elif seen.watch.broken is not None:
         said = "Its output is the first that is not finite: look at its parameters."
         yield _finding(seen.watch.broken, "not-finite", "error", said)

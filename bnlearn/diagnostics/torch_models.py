@@ -1,6 +1,5 @@
 """How to look into a PyTorch module; the only part that needs PyTorch."""
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -14,7 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.overrides import TorchFunctionMode
 
-from bnlearn.diagnostics.watch import NormState, Watch
+from bnlearn.diagnostics.watch import NormState, Watch, copied, mode_of
 
 __all__ = ["TorchModel"]
 
@@ -28,6 +27,7 @@ NORMS = {
 # All the ways of calling it, in place as well.
 RECTIFIERS = {
     functional.relu,
+    functional.relu6,
     torch.relu,
     torch.relu_,
     torch.Tensor.relu,
@@ -40,7 +40,23 @@ class TorchModel:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = getattr(model, "_orig_mod", model)  # torch.compile wraps it
-        self.training = self.model.training
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        if any(map(nn.parameter.is_lazy, tensors)):
+            raise ValueError(
+                "diagnose: expected a model that knows its shapes, got lazy modules; "
+                "run one batch through it first"
+            )
+        if any(isinstance(m, torch.jit.ScriptModule) for m in self.model.modules()):
+            raise TypeError(
+                "diagnose: expected modules that can be listened to, got scripted ones; "
+                "give the model that they were made from"
+            )
+        modes = [
+            module.training
+            for module in self.model.modules()
+            if next(module.parameters(recurse=False), None) is not None
+        ]
+        self.training = mode_of(self.model.training, modes)
 
     @staticmethod
     def array(tensor: torch.Tensor) -> NDArray:
@@ -84,7 +100,7 @@ class TorchModel:
 
         The batch is copied, too, since a module might change it in place.
         """
-        twin, x, listener = copy.deepcopy(self.model), x.clone(), _Listener(watch)
+        twin, x, listener = copied(self.model), x.clone(), _Listener(watch)
         if awake:
             twin.train()
         with torch.no_grad(), self.random_state_kept(), listener:
@@ -104,22 +120,30 @@ class _Listener(TorchFunctionMode):
     def __init__(self, watch: Watch) -> None:
         super().__init__()
         self.watch = watch
-        self.inside: list[str] = [""]
+        self.deaf = 0  # inside a rectifier that is a module
+        self.latest = "data"
 
     def attach(self, name: str, module: nn.Module) -> None:
+        rectifies = isinstance(module, nn.ReLU | nn.ReLU6)
         has_bias = getattr(module, "bias", None) is not None
         affine = isinstance(module, nn.Linear | _ConvNd) and has_bias
+        what = "affine" if affine else "rectifier" if rectifies else ""
+        flat = len(getattr(module, "normalized_shape", ())) == 1
+        axis = -1 if flat or isinstance(module, nn.Linear) else 1
 
         def before(module: nn.Module, inputs: tuple) -> None:
-            self.inside.append(name)
+            if rectifies and inputs:
+                self.watch.rectifier(name, inputs[0])
+            self.deaf += rectifies
             if (kind := _kind(module)) and inputs:
                 self.watch.norm(name, module, kind, inputs[0])
 
         def after(module: nn.Module, inputs: tuple, y: object) -> None:
-            self.inside.pop()
+            self.deaf -= rectifies
             leaf = next(module.children(), None) is None
-            if leaf and isinstance(y, torch.Tensor) and not isinstance(module, nn.ReLU):
-                self.watch.made(y, name, "affine" if affine else "")
+            if leaf and isinstance(y, torch.Tensor):
+                self.watch.made(y, name, what, axis)
+                self.latest = name
 
         module.register_forward_pre_hook(before)
         module.register_forward_hook(after)
@@ -132,11 +156,12 @@ class _Listener(TorchFunctionMode):
         kwargs: dict | None = None,
     ) -> object:
         """Report rectifiers; call the function itself as it was called."""
-        if function not in RECTIFIERS or not args:
+        if function not in RECTIFIERS or not args or self.deaf:
             return function(*args, **(kwargs or {}))
-        self.watch.rectifier(self.inside[-1], args[0])
+        name = f"{function.__name__.rstrip('_')} after {self.latest or '(model)'}"
+        self.watch.rectifier(name, args[0])
         y = function(*args, **(kwargs or {}))
-        self.watch.made(y, self.inside[-1], "rectifier")
+        self.watch.made(y, name, "rectifier")
         return y
 
 

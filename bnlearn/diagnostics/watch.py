@@ -1,5 +1,6 @@
 """What is written down while batches run through a copy of a network."""
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,11 +8,30 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NormState", "Reading", "Watch", "read"]
+__all__ = ["NormState", "Reading", "Watch", "copied", "mode_of", "read"]
 
 Array = Callable[
     [object], NDArray
 ]  # makes a NumPy array of what a family computes with
+
+
+def copied(model: object) -> object:
+    """Copy a network, to be run in its place."""
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:
+        raise TypeError(
+            "diagnose: only copies are run, and this model cannot be copied "
+            f"({error}); does it keep an activation with its graph, or a lock?"
+        ) from error
+
+
+def mode_of(training: bool, modes: list[bool]) -> bool:
+    """Tell a network's mode; a new wrapper around an evaluated one is in no mode yet.
+
+    `modes` are those of the layers with parameters.
+    """
+    return bool(training and (any(modes) or not modes))
 
 
 @dataclass(frozen=True)
@@ -131,28 +151,40 @@ class Watch:
     rectifiers: dict[str, list[NDArray]] = field(default_factory=dict)
     biases: dict[str, str] = field(default_factory=dict)  # norm: layer before it
     broken: str | None = None  # who first made something that is not finite
+    batches: int = 0  # that were started until then
+    places: dict[str, int] = field(default_factory=dict)  # when each was first called
     _made: dict[int, tuple] = field(default_factory=dict)
     _calls: Counter = field(default_factory=Counter)
 
     def start(self, data: object) -> None:
         """Begin a batch."""
         self._made, self._calls = {}, Counter()
+        self.batches += self.broken is None
         self.made(data, "data", "data")
 
-    def made(self, y: object, name: str, what: str) -> None:
-        """Remember who made `y`; it is kept, since an address alone may be reused."""
-        self._made[id(y)] = (y, name, what)
+    def made(self, y: object, name: str, what: str, axis: int = 1) -> None:
+        """Remember who made `y`, with channels on which axis.
+
+        It is kept, since an address alone may be reused.
+        """
+        self._met(name)
+        self._made[id(y)] = (y, name, what, axis)
         if self.broken is None and not np.isfinite(self.array(y)).all():
             self.broken = name
 
+    def _met(self, name: str) -> None:
+        """Remember the order of the layers."""
+        self.places.setdefault(name, len(self.places))
+
     def norm(self, name: str, layer: object, kind: str, x: object) -> None:
         """Look at what a norm is about to normalise, the first time in each batch."""
+        self._met(name)
         state, values = NormState.of(name, layer, kind, self.array), self.array(x)
         self._calls[name] += 1
         if self._calls[name] > 1 or not _fits(state, values):
             return
         reading = read(state, values)
-        _, maker, reading.source = self._made.get(id(x), (x, "", ""))
+        _, maker, reading.source, _ = self._made.get(id(x), (x, "", "", 1))
         if reading.source == "affine" and reading.means is not None:
             self.biases[name] = maker
         self.norms.setdefault(name, []).append(reading)
@@ -166,10 +198,12 @@ class Watch:
         if values.ndim < 2:
             return
         call = f" (call {self._calls[name]})" * (self._calls[name] > 1)
-        rows = np.moveaxis(values.astype(np.float64), 1, -1)
-        rows = rows.reshape(-1, values.shape[1])
+        axis = self._made.get(id(x), (1,))[-1]
+        rows = np.moveaxis(values.astype(np.float64), axis, -1)
+        rows = rows.reshape(-1, values.shape[axis])
         count = np.full(rows.shape[1], len(rows))
         summary = np.array(
             [count, rows.mean(axis=0), rows.std(axis=0), rows.max(axis=0)]
         )
+        self._met(name + call)
         self.rectifiers.setdefault(name + call, []).append(summary)
