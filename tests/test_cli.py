@@ -278,7 +278,7 @@ def test_endless_cells_are_ended(endless):
 
 
 @NEEDS_PROC
-def test_interrupted(tmp_path):
+def test_interrupted(tmp_path, request):
     runs = []
     for number in (signal.SIGINT, signal.SIGTERM):
         folder = tmp_path / number.name
@@ -286,9 +286,10 @@ def test_interrupted(tmp_path):
         cell = f"open({str(folder / 'running')!r}, 'w').close()\n{COUNT}"
         name = save(folder / "long.ipynb", cell, SAY)
         env = {**os.environ, "TMPDIR": str(folder)}
-        runs.append(
-            (number, folder, command("grade", name, "--timeout", "60", env=env))
-        )
+        process = command("grade", name, "--timeout", "60", env=env)
+        request.addfinalizer(process.communicate)
+        request.addfinalizer(process.kill)  # first, should the test fail
+        runs.append((number, folder, process))
     for number, folder, process in runs:
         deadline = time.monotonic() + 60
         while not (folder / "running").exists() and time.monotonic() < deadline:
