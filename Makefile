@@ -13,6 +13,10 @@ EXPORTS := .venv-exports
 export MPLCONFIGDIR := $(STATE)/matplotlib
 export IPYTHONDIR := $(STATE)/ipython
 
+# The matrices are small. On a busy machine the threads of BLAS would wait for each other: a
+# cell of two seconds did not end in four minutes.
+test test-unit test-full test-exports notebooks: export OMP_NUM_THREADS ?= 1
+
 .DEFAULT_GOAL := help
 .PHONY: help book serve lab test test-unit test-full test-exports bench notebooks \
 	lint format linkcheck actionlint pictures pins clean
@@ -70,7 +74,6 @@ $(EXPORTS)/installed: requirements-exports.txt pyproject.toml
 	@$(EXPORTS)/$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-test-exports: export OMP_NUM_THREADS = 1
 test-exports: $(EXPORTS)/installed  ## grade exported exercises with the real graders
 	$(EXPORTS)/bin/python -m pytest --confcutdir=tests/exports tests/exports
 
